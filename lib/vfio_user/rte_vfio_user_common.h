@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright(c) 2026 dpdk-vfio-user contributors
+ */
+
+#ifndef RTE_VFIO_USER_COMMON_H
+#define RTE_VFIO_USER_COMMON_H
+
+/**
+ * @file
+ * vfio-user: definitions shared by the server and the client
+ *
+ * vfio-user carries the Linux VFIO device model over a UNIX socket. A *client*
+ * (a VMM, or a DPDK process) drives a PCI device that a *server* emulates.
+ * Structures of the VFIO device model (struct vfio_region_info, struct
+ * vfio_irq_set, ...) are those of <linux/vfio.h>.
+ *
+ * Errors: functions return 0 (or a count) or a negative errno; functions that
+ * return a pointer return NULL and set rte_errno. Over a connection a small
+ * set of values has a fixed meaning: -ENOTCONN (no peer, or the peer is gone),
+ * -EPROTO (the peer's byte stream cannot be trusted, the connection is
+ * closed), -ETIMEDOUT (no reply in time). Any other value a client function
+ * returns for a request is the errno that the server put into its reply.
+ */
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <rte_compat.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** Major version of the protocol this library speaks. */
+#define RTE_VFIO_USER_PROTO_MAJOR 0
+/** Highest minor version of the protocol this library speaks. */
+#define RTE_VFIO_USER_PROTO_MINOR 2
+
+/** Data bytes of one message unless negotiated otherwise (specification). */
+#define RTE_VFIO_USER_DEFAULT_XFER_SIZE (UINT32_C(1) << 20)
+/** Largest value that max_data_xfer_size may be configured to. */
+#define RTE_VFIO_USER_MAX_XFER_SIZE (UINT32_C(64) << 20)
+/** File descriptors taken with one message unless configured otherwise. */
+#define RTE_VFIO_USER_DEFAULT_MSG_FDS 16
+/** Largest number of file descriptors in one message (Linux SCM_MAX_FD). */
+#define RTE_VFIO_USER_MAX_MSG_FDS 253
+/** DMA mappings of one device unless configured otherwise (specification). */
+#define RTE_VFIO_USER_DEFAULT_DMA_MAPS 65535
+/** Largest number of interrupts of one index (the limit of MSI-X). */
+#define RTE_VFIO_USER_MAX_VECTORS 2048
+
+/**
+ * Answer of a callback that finishes its work later.
+ * Each callback that may return it names the function which completes it.
+ */
+#define RTE_VFIO_USER_PENDING (-EINPROGRESS)
+
+/** What the two sides of a connection agreed on. */
+struct rte_vfio_user_negotiated {
+	uint16_t major; /**< protocol major version */
+	uint16_t minor; /**< protocol minor version, the lower of both */
+	/** file descriptors the peer takes with one message */
+	uint32_t max_msg_fds;
+	/** data bytes of one message, the lower of both sides */
+	uint32_t max_data_xfer_size;
+	/** DMA mappings that may exist at a time, the lower of both sides */
+	uint32_t max_dma_maps;
+	/** page sizes of DMA mappings or'ed together */
+	uint64_t pgsizes;
+	/** REGION_WRITE_MULTI may be sent to the server */
+	bool write_multiple;
+	/** requests of the server travel on a socket of their own */
+	bool twin_socket;
+	/** region areas may have a file descriptor each */
+	bool sparse_mmap_fds;
+};
+
+/** One piece of client memory in a vectored DMA access. */
+struct rte_vfio_user_dma_sg {
+	uint64_t iova; /**< address in the client's DMA address space */
+	uint64_t len; /**< bytes, may span several DMA mappings */
+	void *buf; /**< local memory to copy from or to */
+};
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* RTE_VFIO_USER_COMMON_H */

@@ -1,0 +1,455 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright(c) 2026 dpdk-vfio-user contributors
+ */
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <rte_common.h>
+
+#include "vfio_user_client.h"
+
+/* bounds on a reply that tells how large it wants to be */
+#define MAX_ARGSZ 65536u
+#define MAX_ROUNDS 4
+
+#define IRQ_SET_MINSZ offsetof(struct vfio_irq_set, data)
+
+int
+rte_vfio_user_client_device_info(struct rte_vfio_user_client *client,
+				 struct vfio_device_info *info)
+{
+	const struct vfio_device_info request = {
+		.argsz = VFIO_USER_DEVICE_INFO_SIZE,
+	};
+	struct vfio_device_info reply = { 0 };
+	struct vfio_user_client_req creq = {
+		.head = &reply,
+		.head_len = VFIO_USER_DEVICE_INFO_SIZE,
+	};
+	const struct vfio_user_out out = {
+		.head = &request,
+		.head_len = VFIO_USER_DEVICE_INFO_SIZE,
+	};
+	int ret;
+
+	if (client == NULL || info == NULL)
+		return -EINVAL;
+	ret = vfio_user_client_call(client, &creq, VFIO_USER_DEVICE_GET_INFO, &out);
+	if (ret < 0)
+		return ret;
+	if (reply.argsz < VFIO_USER_DEVICE_INFO_SIZE)
+		return -EPROTO;
+	*info = reply;
+	info->argsz = VFIO_USER_DEVICE_INFO_SIZE;
+	return 0;
+}
+
+int
+rte_vfio_user_client_irq_info(struct rte_vfio_user_client *client,
+			      uint32_t index, struct vfio_irq_info *info)
+{
+	const struct vfio_irq_info request = {
+		.argsz = sizeof(request),
+		.index = index,
+	};
+	struct vfio_irq_info reply;
+	struct vfio_user_client_req creq = {
+		.head = &reply,
+		.head_len = sizeof(reply),
+	};
+	const struct vfio_user_out out = {
+		.head = &request,
+		.head_len = sizeof(request),
+	};
+	int ret;
+
+	if (client == NULL || info == NULL)
+		return -EINVAL;
+	ret = vfio_user_client_call(client, &creq, VFIO_USER_DEVICE_GET_IRQ_INFO,
+				    &out);
+	if (ret < 0)
+		return ret;
+	if (reply.argsz < sizeof(reply) || reply.index != index)
+		return -EPROTO;
+	*info = reply;
+	info->argsz = sizeof(reply);
+	return 0;
+}
+
+int
+rte_vfio_user_client_reset(struct rte_vfio_user_client *client)
+{
+	const struct vfio_user_out out = { .head = NULL };
+	struct vfio_user_client_req creq = { .head = NULL };
+
+	if (client == NULL)
+		return -EINVAL;
+	return vfio_user_client_call(client, &creq, VFIO_USER_DEVICE_RESET, &out);
+}
+
+/* --------------------------------------------------------- region information */
+
+/*
+ * A query whose reply starts with the size it needs: ask again until there is
+ * room. head starts with argsz; *reply is to be freed, fds to be closed.
+ */
+static int
+query(struct rte_vfio_user_client *client, uint16_t command, void *head,
+      uint32_t head_len, void **reply, uint32_t *len, struct vfio_user_fds *fds)
+{
+	const struct vfio_user_out out = { .head = head, .head_len = head_len };
+	struct vfio_user_client_req creq = { .fds = fds };
+	uint32_t argsz = head_len, needed;
+	int round, ret;
+
+	for (round = 0; round < MAX_ROUNDS; round++) {
+		memcpy(head, &argsz, sizeof(argsz));
+		creq.data = calloc(1, argsz);
+		creq.data_cap = argsz;
+		if (creq.data == NULL)
+			return -ENOMEM;
+		ret = vfio_user_client_call(client, &creq, command, &out);
+		if (ret < 0)
+			goto free_data;
+		ret = -EPROTO;
+		if (creq.data_len < head_len)
+			goto free_data;
+		memcpy(&needed, creq.data, sizeof(needed));
+		if (needed <= argsz) {
+			*reply = creq.data;
+			*len = creq.data_len;
+			return 0;
+		}
+		if (needed > MAX_ARGSZ)
+			goto free_data;
+		argsz = needed;
+		free(creq.data);
+		vfio_user_fds_close(fds);
+	}
+	return -EPROTO;
+
+free_data:
+	free(creq.data);
+	vfio_user_fds_close(fds);
+	return ret;
+}
+
+int
+vfio_user_client_get_region(struct rte_vfio_user_client *client, uint32_t index,
+			    struct vfio_region_info **info,
+			    struct vfio_user_fds *fds, uint32_t *cap_sparse,
+			    uint32_t *cap_fds)
+{
+	struct vfio_region_info request = { .index = index };
+	void *reply = NULL;
+	uint32_t len;
+	int ret;
+
+	*info = NULL;
+	vfio_user_fds_init(fds);
+	ret = query(client, VFIO_USER_DEVICE_GET_REGION_INFO, &request,
+		    sizeof(request), &reply, &len, fds);
+	if (ret < 0)
+		return ret;
+	ret = vfio_user_check_region_info(reply, len, fds->nb, cap_sparse, cap_fds);
+	*info = reply;
+	if (ret == 0 && (*info)->index != index)
+		ret = -EPROTO;
+	if (ret < 0) {
+		free(reply);
+		*info = NULL;
+		vfio_user_fds_close(fds);
+	}
+	return ret;
+}
+
+/* Give up to room file descriptors to the caller and close the rest. */
+static uint32_t
+hand_over(struct vfio_user_fds *fds, int *out, uint32_t room)
+{
+	uint32_t i, nb = RTE_MIN(fds->nb, room);
+
+	for (i = 0; i < nb; i++)
+		out[i] = vfio_user_fds_take(fds, i);
+	vfio_user_fds_close(fds);
+	return nb;
+}
+
+int
+rte_vfio_user_client_region_info(struct rte_vfio_user_client *client,
+				 uint32_t index, struct vfio_region_info **info,
+				 int *fds, uint32_t *nb_fds)
+{
+	struct vfio_user_fds received;
+	uint32_t cap_sparse, cap_fds;
+	int ret;
+
+	if (info != NULL)
+		*info = NULL;
+	if (client == NULL || info == NULL || (fds == NULL) != (nb_fds == NULL))
+		return -EINVAL;
+	ret = vfio_user_client_get_region(client, index, info, &received,
+					  &cap_sparse, &cap_fds);
+	if (ret < 0)
+		return ret;
+	if (nb_fds != NULL)
+		*nb_fds = hand_over(&received, fds, *nb_fds);
+	else
+		vfio_user_fds_close(&received);
+	return 0;
+}
+
+static int
+region_size(struct rte_vfio_user_client *client, uint32_t index, uint64_t *size)
+{
+	struct vfio_region_info *info;
+	struct vfio_user_fds fds;
+	uint32_t cap_sparse, cap_fds;
+	int ret;
+
+	ret = vfio_user_client_get_region(client, index, &info, &fds, &cap_sparse,
+					  &cap_fds);
+	if (ret < 0)
+		return ret;
+	*size = info->size;
+	vfio_user_fds_close(&fds);
+	free(info);
+	return 0;
+}
+
+/* Check the sub-regions and convert them. */
+static int
+convert_ios(const uint8_t *reply, uint32_t len, uint32_t index, uint64_t size,
+	    uint32_t nb_fds, struct rte_vfio_user_region_io_fd **iosp,
+	    uint32_t *nb_ios)
+{
+	struct vfio_user_region_io_fds head;
+	struct rte_vfio_user_region_io_fd *ios;
+	struct vfio_user_sub_region sub;
+	uint32_t i;
+
+	memcpy(&head, reply, sizeof(head));
+	if (head.index != index ||
+	    head.count > (len - sizeof(head)) / sizeof(sub))
+		return -EPROTO;
+	if (head.count == 0)
+		return 0;
+	ios = calloc(head.count, sizeof(*ios));
+	if (ios == NULL)
+		return -ENOMEM;
+	for (i = 0; i < head.count; i++) {
+		memcpy(&sub, reply + sizeof(head) + i * sizeof(sub), sizeof(sub));
+		if (!vfio_user_range_inside(sub.offset, sub.size, size) ||
+		    sub.fd_index >= nb_fds ||
+		    sub.type > VFIO_USER_IO_FD_TYPE_IOREGIONFD) {
+			free(ios);
+			return -EPROTO;
+		}
+		ios[i].offset = sub.offset;
+		ios[i].size = sub.size;
+		ios[i].fd_index = sub.fd_index;
+		ios[i].type = sub.type;
+		ios[i].flags = sub.flags;
+		ios[i].datamatch = sub.datamatch;
+	}
+	*iosp = ios;
+	*nb_ios = head.count;
+	return 0;
+}
+
+int
+rte_vfio_user_client_region_io_fds(struct rte_vfio_user_client *client,
+		uint32_t index, struct rte_vfio_user_region_io_fd **ios,
+		uint32_t *nb_ios, int *fds, uint32_t *nb_fds)
+{
+	struct vfio_user_region_io_fds request = { .index = index };
+	struct vfio_user_fds received;
+	void *reply = NULL;
+	uint64_t size;
+	uint32_t len;
+	int ret;
+
+	if (client == NULL || ios == NULL || nb_ios == NULL || nb_fds == NULL ||
+	    (fds == NULL && *nb_fds != 0))
+		return -EINVAL;
+	*ios = NULL;
+	*nb_ios = 0;
+	ret = region_size(client, index, &size);
+	if (ret < 0)
+		return ret;
+	vfio_user_fds_init(&received);
+	ret = query(client, VFIO_USER_DEVICE_GET_REGION_IO_FDS, &request,
+		    sizeof(request), &reply, &len, &received);
+	if (ret < 0)
+		return ret;
+	if (received.nb > *nb_fds)
+		ret = -ENOSPC;
+	else
+		ret = convert_ios(reply, len, index, size, received.nb, ios, nb_ios);
+	if (ret == 0)
+		*nb_fds = hand_over(&received, fds, *nb_fds);
+	vfio_user_fds_close(&received);
+	free(reply);
+	return ret;
+}
+
+/* ----------------------------------------------------------- interrupts */
+
+/* One DEVICE_SET_IRQS with what follows the structure, or file descriptors. */
+static int
+send_irqs(struct rte_vfio_user_client *client, const struct vfio_irq_set *set,
+	  uint32_t start, uint32_t count, uint32_t data_len, const int *fds,
+	  uint32_t nb_fds)
+{
+	struct vfio_irq_set wire = {
+		.argsz = IRQ_SET_MINSZ + data_len,
+		.flags = set->flags,
+		.index = set->index,
+		.start = start,
+		.count = count,
+	};
+	struct vfio_user_client_req creq = { .head = NULL };
+	const struct vfio_user_out out = {
+		.head = &wire,
+		.head_len = IRQ_SET_MINSZ,
+		.data = set->data,
+		.data_len = data_len,
+		.fds = fds,
+		.nb_fds = nb_fds,
+	};
+
+	return vfio_user_client_call(client, &creq, VFIO_USER_DEVICE_SET_IRQS, &out);
+}
+
+static int
+irq_fd(const struct vfio_irq_set *set, uint32_t i)
+{
+	int32_t fd;
+
+	memcpy(&fd, set->data + i * sizeof(fd), sizeof(fd));
+	return fd;
+}
+
+/* Interrupts from i on for one message: all with a file descriptor, or none. */
+static uint32_t
+irq_run(const struct vfio_irq_set *set, uint32_t i, uint32_t max_fds, int *fds)
+{
+	uint32_t n = 0;
+
+	if (irq_fd(set, i) < 0) {
+		while (i + n < set->count && irq_fd(set, i + n) < 0)
+			n++;
+	} else {
+		while (n < max_fds && i + n < set->count &&
+		       irq_fd(set, i + n) >= 0) {
+			fds[n] = irq_fd(set, i + n);
+			n++;
+		}
+	}
+	return n;
+}
+
+static int
+set_eventfds(struct rte_vfio_user_client *client, const struct vfio_irq_set *set)
+{
+	uint32_t max_fds = client->neg.max_msg_fds;
+	int fds[RTE_VFIO_USER_MAX_MSG_FDS];
+	uint32_t i, n;
+	bool some;
+	int ret;
+
+	for (i = 0; i < set->count; i++)
+		if (irq_fd(set, i) < -1 || (irq_fd(set, i) >= 0 && max_fds == 0))
+			return -EINVAL;
+	for (i = 0; i < set->count; i += n) {
+		some = irq_fd(set, i) >= 0;
+		n = irq_run(set, i, max_fds, fds);
+		ret = send_irqs(client, set, set->start + i, n, 0, fds,
+				some ? n : 0);
+		if (ret < 0)
+			return ret;
+	}
+	return 0;
+}
+
+int
+rte_vfio_user_client_set_irqs(struct rte_vfio_user_client *client,
+			      const struct vfio_irq_set *set)
+{
+	struct vfio_irq_set checked;
+	uint32_t type;
+
+	if (client == NULL || set == NULL || set->argsz < IRQ_SET_MINSZ)
+		return -EINVAL;
+	if (vfio_user_decode_set_irqs(set, set->argsz, 0, &checked) < 0 ||
+	    !vfio_user_range_inside(set->start, set->count, UINT32_MAX))
+		return -EINVAL;
+	type = set->flags & VFIO_IRQ_SET_DATA_TYPE_MASK;
+	if (type == VFIO_IRQ_SET_DATA_NONE)
+		return send_irqs(client, set, set->start, set->count, 0, NULL, 0);
+	if (type == VFIO_IRQ_SET_DATA_BOOL) {
+		if (set->count == 0 || set->count > client->neg.max_data_xfer_size)
+			return -EINVAL;
+		return send_irqs(client, set, set->start, set->count, set->count,
+				 NULL, 0);
+	}
+	if (set->count == 0 ||
+	    set->count > (set->argsz - IRQ_SET_MINSZ) / sizeof(int32_t))
+		return -EINVAL;
+	return set_eventfds(client, set);
+}
+
+int
+rte_vfio_user_client_irq_assign(struct rte_vfio_user_client *client,
+				uint32_t index, uint32_t start, uint32_t count,
+				const int *fds)
+{
+	struct vfio_irq_set *set;
+	int ret;
+
+	if (client == NULL || fds == NULL || count == 0 ||
+	    count > RTE_VFIO_USER_MAX_VECTORS)
+		return -EINVAL;
+	set = malloc(IRQ_SET_MINSZ + count * sizeof(*fds));
+	if (set == NULL)
+		return -ENOMEM;
+	set->argsz = (uint32_t)(IRQ_SET_MINSZ + count * sizeof(*fds));
+	set->flags = VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER;
+	set->index = index;
+	set->start = start;
+	set->count = count;
+	memcpy(set->data, fds, count * sizeof(*fds));
+	ret = rte_vfio_user_client_set_irqs(client, set);
+	free(set);
+	return ret;
+}
+
+int
+rte_vfio_user_client_irq_disable(struct rte_vfio_user_client *client,
+				 uint32_t index)
+{
+	const struct vfio_irq_set set = {
+		.argsz = IRQ_SET_MINSZ,
+		.flags = VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_TRIGGER,
+		.index = index,
+	};
+
+	return rte_vfio_user_client_set_irqs(client, &set);
+}
+
+int
+rte_vfio_user_client_irq_unmask(struct rte_vfio_user_client *client,
+				uint32_t index, uint32_t vector)
+{
+	const struct vfio_irq_set set = {
+		.argsz = IRQ_SET_MINSZ,
+		.flags = VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_UNMASK,
+		.index = index,
+		.start = vector,
+		.count = 1,
+	};
+
+	return rte_vfio_user_client_set_irqs(client, &set);
+}

@@ -1,0 +1,643 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright(c) 2026 dpdk-vfio-user contributors
+ */
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <rte_common.h>
+
+#include "vfio_user_codec.h"
+#include "vfio_user_conn.h"
+
+/* a follower looks up at least that often, should it miss a wake-up */
+#define FOLLOW_NS (100 * VFIO_USER_NS_PER_MS)
+
+/*
+ * Bytes queued for a peer from which on nothing more is taken from it. Only
+ * one side of a connection may do so, or both wait for each other: the client
+ * raises its limit and lets requests wait instead.
+ */
+#define TX_PAUSE (4u << 20)
+
+int
+vfio_user_conn_init(struct vfio_user_conn *conn, int epfd, uint32_t epoll_tag,
+		    vfio_user_request_cb_t on_request, void *arg)
+{
+	pthread_condattr_t attr;
+	int ret;
+
+	memset(conn, 0, sizeof(*conn));
+	conn->fd = -1;
+	conn->epfd = epfd;
+	conn->epoll_tag = epoll_tag;
+	conn->pause_at = TX_PAUSE;
+	conn->on_request = on_request;
+	conn->arg = arg;
+	TAILQ_INIT(&conn->pending);
+	vfio_user_tx_init(&conn->tx);
+
+	conn->poke_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (conn->poke_fd < 0)
+		return -errno;
+	ret = pthread_mutex_init(&conn->lock, NULL);
+	if (ret != 0)
+		goto close_poke;
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	ret = pthread_cond_init(&conn->cond, &attr);
+	pthread_condattr_destroy(&attr);
+	if (ret != 0)
+		goto destroy_lock;
+	return 0;
+
+destroy_lock:
+	pthread_mutex_destroy(&conn->lock);
+close_poke:
+	close(conn->poke_fd);
+	return -ret;
+}
+
+void
+vfio_user_conn_fini(struct vfio_user_conn *conn)
+{
+	vfio_user_tx_fini(&conn->tx);
+	pthread_cond_destroy(&conn->cond);
+	pthread_mutex_destroy(&conn->lock);
+	close(conn->poke_fd);
+}
+
+int
+vfio_user_conn_open(struct vfio_user_conn *conn, int fd, uint32_t max_msg)
+{
+	struct epoll_event ev = { .events = EPOLLIN };
+	int ret;
+
+	ret = vfio_user_rx_init(&conn->rx, max_msg);
+	if (ret < 0)
+		goto close_fd;
+	ev.data.u32 = conn->epoll_tag;
+	if (epoll_ctl(conn->epfd, EPOLL_CTL_ADD, fd, &ev) < 0) {
+		ret = -errno;
+		goto free_rx;
+	}
+	pthread_mutex_lock(&conn->lock);
+	conn->broken = false;
+	conn->watched = EPOLLIN;
+	conn->paused = false;
+	conn->stalled_since = 0;
+	conn->partial_since = 0;
+	__atomic_store_n(&conn->fd, fd, __ATOMIC_RELEASE);
+	pthread_mutex_unlock(&conn->lock);
+	return 0;
+
+free_rx:
+	vfio_user_rx_fini(&conn->rx);
+close_fd:
+	close(fd);
+	return ret;
+}
+
+/* --------------------------------------------------------- finishing requests */
+
+/* Lock held. Nobody else will finish it from here on. */
+static void
+unlink_req(struct vfio_user_conn *conn, struct vfio_user_req *req)
+{
+	TAILQ_REMOVE(&conn->pending, req, next);
+	conn->by_id[req->msg_id % VFIO_USER_MAX_PENDING] = NULL;
+	conn->nb_pending--;
+}
+
+/* Not locked; the request is unlinked. */
+static void
+finish_req(struct vfio_user_conn *conn, struct vfio_user_req *req, int status,
+	   struct vfio_user_msg *reply)
+{
+	bool async = req->async;
+
+	status = req->done(req, status, reply);
+	if (async)
+		return; /* it may be freed */
+	pthread_mutex_lock(&conn->lock);
+	__atomic_store_n(&req->status, status, __ATOMIC_RELEASE);
+	if (conn->waiters != 0)
+		pthread_cond_broadcast(&conn->cond);
+	pthread_mutex_unlock(&conn->lock);
+}
+
+void
+vfio_user_conn_expire(struct vfio_user_conn *conn, uint64_t now)
+{
+	struct vfio_user_req *req;
+
+	for (;;) {
+		pthread_mutex_lock(&conn->lock);
+		req = TAILQ_FIRST(&conn->pending);
+		if (req != NULL && req->deadline <= now)
+			unlink_req(conn, req);
+		else
+			req = NULL;
+		pthread_mutex_unlock(&conn->lock);
+		if (req == NULL)
+			return;
+		VFIO_USER_LOG_PEER(&conn->limit, "no reply to %s (id %u) in time",
+				   vfio_user_command_name(req->command), req->msg_id);
+		finish_req(conn, req, -ETIMEDOUT, NULL);
+	}
+}
+
+void
+vfio_user_conn_times(struct vfio_user_conn *conn, uint64_t *deadline,
+		     uint64_t *stalled_since)
+{
+	struct vfio_user_req *req;
+
+	pthread_mutex_lock(&conn->lock);
+	req = TAILQ_FIRST(&conn->pending);
+	*deadline = req == NULL ? 0 : req->deadline;
+	*stalled_since = conn->stalled_since;
+	pthread_mutex_unlock(&conn->lock);
+}
+
+/* Lock held: no more sends; the owner sees the end of the stream. */
+static void
+break_locked(struct vfio_user_conn *conn)
+{
+	if (conn->broken || conn->fd < 0)
+		return;
+	conn->broken = true;
+	shutdown(conn->fd, SHUT_RDWR);
+}
+
+void
+vfio_user_conn_abort(struct vfio_user_conn *conn)
+{
+	struct vfio_user_req *req;
+
+	pthread_mutex_lock(&conn->lock);
+	break_locked(conn);
+	pthread_mutex_unlock(&conn->lock);
+
+	for (;;) {
+		pthread_mutex_lock(&conn->lock);
+		req = TAILQ_FIRST(&conn->pending);
+		if (req != NULL)
+			unlink_req(conn, req);
+		else
+			pthread_cond_broadcast(&conn->cond);
+		pthread_mutex_unlock(&conn->lock);
+		if (req == NULL)
+			break;
+		finish_req(conn, req, -ENOTCONN, NULL);
+	}
+}
+
+void
+vfio_user_conn_close(struct vfio_user_conn *conn)
+{
+	int fd;
+
+	vfio_user_conn_abort(conn);
+	pthread_mutex_lock(&conn->lock);
+	fd = conn->fd;
+	__atomic_store_n(&conn->fd, -1, __ATOMIC_RELEASE);
+	vfio_user_tx_fini(&conn->tx);
+	pthread_mutex_unlock(&conn->lock);
+	if (fd >= 0) {
+		close(fd); /* also leaves the epoll set */
+		vfio_user_rx_fini(&conn->rx);
+	}
+}
+
+/* ------------------------------------------------------------ ownership */
+
+static bool
+try_own(struct vfio_user_conn *conn)
+{
+	if (conn->owned && !pthread_equal(conn->owner, pthread_self()))
+		return false;
+	conn->owned = true;
+	conn->owner = pthread_self();
+	conn->depth++;
+	return true;
+}
+
+bool
+vfio_user_conn_own(struct vfio_user_conn *conn)
+{
+	bool owner;
+
+	pthread_mutex_lock(&conn->lock);
+	owner = try_own(conn);
+	pthread_mutex_unlock(&conn->lock);
+	return owner;
+}
+
+void
+vfio_user_conn_own_first(struct vfio_user_conn *conn)
+{
+	const uint64_t one = 1;
+
+	pthread_mutex_lock(&conn->lock);
+	if (!try_own(conn)) {
+		conn->wanted++;
+		conn->waiters++;
+		do {
+			if (write(conn->poke_fd, &one, sizeof(one)) < 0)
+				VFIO_USER_LOG(ERR, "poke: %s", strerror(errno));
+			pthread_cond_wait(&conn->cond, &conn->lock);
+		} while (!try_own(conn));
+		conn->waiters--;
+		conn->wanted--;
+	}
+	pthread_mutex_unlock(&conn->lock);
+}
+
+void
+vfio_user_conn_disown(struct vfio_user_conn *conn)
+{
+	pthread_mutex_lock(&conn->lock);
+	if (--conn->depth == 0) {
+		conn->owned = false;
+		if (conn->waiters != 0)
+			pthread_cond_broadcast(&conn->cond);
+	}
+	pthread_mutex_unlock(&conn->lock);
+}
+
+bool
+vfio_user_conn_is_owner(struct vfio_user_conn *conn)
+{
+	bool owner;
+
+	pthread_mutex_lock(&conn->lock);
+	owner = conn->owned && pthread_equal(conn->owner, pthread_self());
+	pthread_mutex_unlock(&conn->lock);
+	return owner;
+}
+
+/* ------------------------------------------------------------ receiving */
+
+static void
+dispatch_reply(struct vfio_user_conn *conn, struct vfio_user_msg *msg)
+{
+	struct vfio_user_req *req;
+
+	pthread_mutex_lock(&conn->lock);
+	req = conn->by_id[msg->hdr.msg_id % VFIO_USER_MAX_PENDING];
+	if (req != NULL && (req->msg_id != msg->hdr.msg_id ||
+			    req->command != msg->hdr.command))
+		req = NULL;
+	if (req != NULL)
+		unlink_req(conn, req);
+	pthread_mutex_unlock(&conn->lock);
+
+	if (req == NULL)
+		VFIO_USER_LOG_PEER(&conn->limit, "ignored a reply to %s (id %u)"
+				   " that was not expected",
+				   vfio_user_command_name(msg->hdr.command),
+				   msg->hdr.msg_id);
+	else if (msg->fds_lost)
+		finish_req(conn, req, -EMFILE, NULL);
+	else
+		finish_req(conn, req, vfio_user_reply_error(&msg->hdr), msg);
+	vfio_user_msg_release(msg);
+}
+
+/* Messages dispatched, or -EPROTO. */
+static int
+dispatch_all(struct vfio_user_conn *conn)
+{
+	struct vfio_user_msg msg;
+	int nb = 0, ret;
+
+	while ((ret = vfio_user_rx_next(&conn->rx, &msg)) != 0) {
+		if (ret < 0) {
+			VFIO_USER_LOG_PEER(&conn->limit, "bad header: command %u,"
+					   " size %u, flags 0x%x", msg.hdr.command,
+					   msg.hdr.msg_size, msg.hdr.flags);
+			return ret;
+		}
+		nb++;
+		if (vfio_user_is_reply(&msg.hdr))
+			dispatch_reply(conn, &msg);
+		else
+			conn->on_request(conn, &msg, conn->arg);
+	}
+	return nb;
+}
+
+int
+vfio_user_conn_pump(struct vfio_user_conn *conn)
+{
+	uint8_t *held;
+	int nb, ret = 0;
+
+	if (!vfio_user_conn_is_open(conn))
+		return -ENOTCONN;
+	if (conn->paused || vfio_user_conn_queued(conn) >= conn->pause_at)
+		return conn->broken ? -ENOTCONN : -EAGAIN;
+	held = vfio_user_rx_hold(&conn->rx);
+	if (held != NULL) /* nested: an outer frame may have left messages */
+		ret = dispatch_all(conn);
+	if (ret == 0) {
+		if (held == NULL)
+			vfio_user_rx_unhold(&conn->rx, NULL);
+		ret = vfio_user_rx_recv(&conn->rx, conn->fd);
+		if (held == NULL)
+			vfio_user_rx_hold(&conn->rx);
+		if (ret > 0)
+			ret = dispatch_all(conn);
+	}
+	nb = ret;
+	vfio_user_rx_unhold(&conn->rx, held);
+	if (!vfio_user_rx_partial(&conn->rx))
+		conn->partial_since = 0;
+	else if (nb > 0 || conn->partial_since == 0)
+		conn->partial_since = vfio_user_now();
+	return nb;
+}
+
+/* -------------------------------------------------------------- sending */
+
+/*
+ * Lock held: watch for output while something is queued, for input unless the
+ * peer has to take replies first.
+ */
+static void
+watch_events(struct vfio_user_conn *conn)
+{
+	uint32_t queued = vfio_user_tx_queued(&conn->tx);
+	struct epoll_event ev = { .events = 0 };
+
+	if (queued != 0)
+		ev.events |= EPOLLOUT;
+	if (queued < conn->pause_at && !conn->paused)
+		ev.events |= EPOLLIN;
+	if (ev.events == conn->watched)
+		return;
+	ev.data.u32 = conn->epoll_tag;
+	epoll_ctl(conn->epfd, EPOLL_CTL_MOD, conn->fd, &ev);
+	conn->watched = ev.events;
+	if (queued == 0)
+		conn->stalled_since = 0;
+	else if (conn->stalled_since == 0)
+		conn->stalled_since = vfio_user_now();
+}
+
+void
+vfio_user_conn_pause(struct vfio_user_conn *conn, bool paused)
+{
+	pthread_mutex_lock(&conn->lock);
+	if (conn->paused != paused && conn->fd >= 0) {
+		conn->paused = paused;
+		watch_events(conn);
+	}
+	pthread_mutex_unlock(&conn->lock);
+}
+
+/* Lock held. A socket that failed is shut down: its owner sees the end. */
+static int
+send_locked(struct vfio_user_conn *conn, struct vfio_user_hdr *hdr,
+	    const struct vfio_user_out *out)
+{
+	struct iovec iov[3];
+	int nb = 1, ret;
+
+	if (conn->broken || conn->fd < 0)
+		return -ENOTCONN;
+	hdr->msg_size = sizeof(*hdr) + out->head_len + out->data_len;
+	iov[0].iov_base = hdr;
+	iov[0].iov_len = sizeof(*hdr);
+	if (out->head_len != 0) {
+		iov[nb].iov_base = (void *)(uintptr_t)out->head;
+		iov[nb++].iov_len = out->head_len;
+	}
+	if (out->data_len != 0) {
+		iov[nb].iov_base = (void *)(uintptr_t)out->data;
+		iov[nb++].iov_len = out->data_len;
+	}
+	ret = vfio_user_tx_send(&conn->tx, conn->fd, iov, nb, out->fds,
+				out->nb_fds, out->more);
+	if (ret == -ENOTCONN)
+		break_locked(conn);
+	else if (!out->more)
+		watch_events(conn);
+	return ret;
+}
+
+/* Lock held: a message id whose slot is free. */
+static int
+alloc_id(struct vfio_user_conn *conn, struct vfio_user_req *req)
+{
+	if (conn->nb_pending == VFIO_USER_MAX_PENDING)
+		return -EAGAIN;
+	while (conn->by_id[conn->next_id % VFIO_USER_MAX_PENDING] != NULL)
+		conn->next_id++;
+	req->msg_id = conn->next_id++;
+	return 0;
+}
+
+/* Lock held: keep the list sorted; deadlines nearly always grow. */
+static void
+link_req(struct vfio_user_conn *conn, struct vfio_user_req *req)
+{
+	struct vfio_user_req *after =
+		TAILQ_LAST(&conn->pending, vfio_user_req_list);
+
+	while (after != NULL && after->deadline > req->deadline)
+		after = TAILQ_PREV(after, vfio_user_req_list, next);
+	if (after == NULL)
+		TAILQ_INSERT_HEAD(&conn->pending, req, next);
+	else
+		TAILQ_INSERT_AFTER(&conn->pending, after, req, next);
+	conn->by_id[req->msg_id % VFIO_USER_MAX_PENDING] = req;
+	conn->nb_pending++;
+}
+
+int
+vfio_user_conn_request(struct vfio_user_conn *conn, struct vfio_user_req *req,
+		       const struct vfio_user_out *out, uint64_t timeout_ns)
+{
+	struct vfio_user_hdr hdr = { .command = req->command };
+	int ret;
+
+	req->status = VFIO_USER_REQ_BUSY;
+	req->deadline = vfio_user_now() + timeout_ns;
+	pthread_mutex_lock(&conn->lock);
+	ret = alloc_id(conn, req);
+	if (ret == 0) {
+		hdr.msg_id = req->msg_id;
+		ret = send_locked(conn, &hdr, out);
+	}
+	if (ret == 0)
+		link_req(conn, req);
+	pthread_mutex_unlock(&conn->lock);
+	return ret;
+}
+
+int
+vfio_user_conn_post(struct vfio_user_conn *conn, uint16_t command,
+		    const struct vfio_user_out *out)
+{
+	struct vfio_user_hdr hdr = {
+		.command = command,
+		.flags = VFIO_USER_F_TYPE_COMMAND | VFIO_USER_F_NO_REPLY,
+	};
+	int ret;
+
+	pthread_mutex_lock(&conn->lock);
+	hdr.msg_id = conn->next_id++;
+	ret = send_locked(conn, &hdr, out);
+	pthread_mutex_unlock(&conn->lock);
+	return ret;
+}
+
+/* A peer that never gets its reply hangs: without memory for it, part. */
+static int
+send_reply(struct vfio_user_conn *conn, const struct vfio_user_hdr *request,
+	   uint32_t error_no, const struct vfio_user_out *out)
+{
+	struct vfio_user_hdr hdr = {
+		.msg_id = request->msg_id,
+		.command = request->command,
+		.flags = VFIO_USER_F_TYPE_REPLY |
+			(error_no == 0 ? 0 : VFIO_USER_F_ERROR),
+		.error_no = error_no,
+	};
+	int ret;
+
+	if ((request->flags & VFIO_USER_F_NO_REPLY) != 0)
+		return 0;
+	pthread_mutex_lock(&conn->lock);
+	ret = send_locked(conn, &hdr, out);
+	if (ret < 0)
+		break_locked(conn);
+	pthread_mutex_unlock(&conn->lock);
+	return ret;
+}
+
+int
+vfio_user_conn_reply(struct vfio_user_conn *conn,
+		     const struct vfio_user_hdr *request,
+		     const struct vfio_user_out *out)
+{
+	return send_reply(conn, request, 0, out);
+}
+
+int
+vfio_user_conn_reply_error(struct vfio_user_conn *conn,
+			   const struct vfio_user_hdr *request, int error,
+			   bool more)
+{
+	const struct vfio_user_out out = { .more = more };
+
+	VFIO_USER_LOG(DEBUG, "%s (id %u) refused: %s",
+		      vfio_user_command_name(request->command), request->msg_id,
+		      strerror(-error));
+	return send_reply(conn, request, (uint32_t)-error, &out);
+}
+
+int
+vfio_user_conn_flush(struct vfio_user_conn *conn)
+{
+	uint32_t queued;
+	int ret = 0;
+
+	pthread_mutex_lock(&conn->lock);
+	queued = vfio_user_tx_queued(&conn->tx);
+	if (conn->broken || conn->fd < 0)
+		ret = -ENOTCONN;
+	else if (queued != 0)
+		ret = vfio_user_tx_flush(&conn->tx, conn->fd);
+	if (conn->stalled_since != 0 && vfio_user_tx_queued(&conn->tx) < queued)
+		conn->stalled_since = vfio_user_now();
+	if (ret == -ENOTCONN)
+		break_locked(conn);
+	else
+		watch_events(conn);
+	pthread_mutex_unlock(&conn->lock);
+	return ret;
+}
+
+uint32_t
+vfio_user_conn_queued(struct vfio_user_conn *conn)
+{
+	uint32_t queued;
+
+	pthread_mutex_lock(&conn->lock);
+	queued = vfio_user_tx_queued(&conn->tx);
+	pthread_mutex_unlock(&conn->lock);
+	return queued;
+}
+
+/* -------------------------------------------------------------- waiting */
+
+/* Sleep until something changes or a while has passed. Lock held. */
+static void
+follow(struct vfio_user_conn *conn)
+{
+	uint64_t until = vfio_user_now() + FOLLOW_NS;
+	struct timespec ts = {
+		.tv_sec = (time_t)(until / UINT64_C(1000000000)),
+		.tv_nsec = (long)(until % UINT64_C(1000000000)),
+	};
+
+	conn->waiters++;
+	pthread_cond_timedwait(&conn->cond, &conn->lock, &ts);
+	conn->waiters--;
+}
+
+/* Lock held: whoever asked for the ownership first shall have it. */
+static bool
+may_wait_input(const struct vfio_user_conn *conn)
+{
+	return conn->fd >= 0 && (conn->wanted == 0 ||
+		(conn->owned && pthread_equal(conn->owner, pthread_self())));
+}
+
+static int
+ms_until(uint64_t deadline)
+{
+	uint64_t now = vfio_user_now();
+
+	if (deadline <= now)
+		return 0;
+	return (int)RTE_MIN((deadline - now) / VFIO_USER_NS_PER_MS + 1,
+			    (uint64_t)INT32_MAX);
+}
+
+int
+vfio_user_conn_wait(struct vfio_user_conn *conn, struct vfio_user_req *req,
+		    vfio_user_wait_cb_t wait_input, void *arg)
+{
+	bool owner;
+	int status;
+
+	for (;;) {
+		status = __atomic_load_n(&req->status, __ATOMIC_ACQUIRE);
+		if (status != VFIO_USER_REQ_BUSY)
+			break;
+		pthread_mutex_lock(&conn->lock);
+		owner = may_wait_input(conn) && try_own(conn);
+		if (!owner && req->status == VFIO_USER_REQ_BUSY)
+			follow(conn);
+		pthread_mutex_unlock(&conn->lock);
+		if (owner) {
+			/* dispatched while we were becoming the owner? */
+			if (__atomic_load_n(&req->status, __ATOMIC_ACQUIRE) ==
+			    VFIO_USER_REQ_BUSY)
+				wait_input(conn, ms_until(req->deadline), arg);
+			vfio_user_conn_disown(conn);
+		}
+		vfio_user_conn_expire(conn, vfio_user_now());
+	}
+	return status;
+}

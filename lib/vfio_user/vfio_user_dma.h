@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright(c) 2026 dpdk-vfio-user contributors
+ */
+
+#ifndef VFIO_USER_DMA_H
+#define VFIO_USER_DMA_H
+
+/**
+ * @file
+ * The DMA mappings of a device: iova map, files, memory mappings, and their
+ * release after a grace period.
+ *
+ * Threads: one writer (the poller); vfio_user_dma_access() and the readers
+ * from any thread.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include "rte_vfio_user_server.h"
+#include "vfio_user_grace.h"
+#include "vfio_user_iova.h"
+#include "vfio_user_proto.h"
+
+/** A mapping. */
+struct vfio_user_dma_region {
+	struct rte_vfio_user_dma_info info;
+	void *map_base; /* of the memory mapping, page aligned */
+	size_t map_len;
+	TAILQ_ENTRY(vfio_user_dma_region) next;
+};
+
+TAILQ_HEAD(vfio_user_dma_list, vfio_user_dma_region);
+
+/** What waits for a grace period. */
+struct vfio_user_dma_retired {
+	struct vfio_user_dma_list regions;
+	struct vfio_user_iova_garbage *garbage;
+};
+
+struct vfio_user_dma {
+	const void *root; /* published; readers load it with acquire */
+	struct vfio_user_grace grace;
+	/* below: writer only */
+	struct vfio_user_iova *map;
+	struct vfio_user_dma_list regions;
+	uint32_t max_maps;
+	struct vfio_user_dma_list removed; /* not yet waited for */
+	bool dirty; /* updates not yet waited for */
+	struct vfio_user_dma_retired waiting; /* the active grace period's */
+};
+
+int vfio_user_dma_init(struct vfio_user_dma *dma, uint32_t max_maps);
+
+/** Free everything; no readers are left and vfio_user_dma_settled(). */
+void vfio_user_dma_fini(struct vfio_user_dma *dma);
+
+/**
+ * Add and publish a mapping. Takes over fd (-1: none), also on error.
+ *
+ * @return
+ *   0, -EEXIST, -ENOSPC, -EINVAL (file too small), -ENOMEM, errno of mmap(2)
+ */
+int vfio_user_dma_add(struct vfio_user_dma *dma,
+		      const struct vfio_user_dma_map *req, int fd,
+		      struct vfio_user_dma_region **added);
+
+/** The region that is exactly this range, or NULL. */
+struct vfio_user_dma_region *
+vfio_user_dma_exact(const struct vfio_user_dma *dma, uint64_t iova, uint64_t size);
+
+/** The region that contains an address, or NULL. */
+struct vfio_user_dma_region *
+vfio_user_dma_find(const struct vfio_user_dma *dma, uint64_t iova);
+
+/**
+ * Remove a region; it goes at the end of the grace period which the next
+ * vfio_user_dma_settle() starts. 0 or -ENOMEM (nothing changed).
+ */
+int vfio_user_dma_remove(struct vfio_user_dma *dma,
+			 struct vfio_user_dma_region *region);
+
+/** Remove all regions; cannot fail. */
+void vfio_user_dma_remove_all(struct vfio_user_dma *dma);
+
+/**
+ * Drive grace periods: start one for what was changed, finish what is over.
+ * Never blocks; true if nothing is left to wait for.
+ */
+bool vfio_user_dma_settle(struct vfio_user_dma *dma);
+
+/** Whether removed regions wait for their release. */
+bool vfio_user_dma_unsettled(const struct vfio_user_dma *dma);
+
+/** A piece of an access, inside one region. */
+struct vfio_user_dma_piece {
+	enum rte_vfio_user_dma_mode mode;
+	uint64_t len; /* bytes done, or to be done by messages */
+};
+
+/**
+ * Do the first piece of an access, as far as its region goes, unless it needs
+ * messages (piece->mode). Any thread.
+ *
+ * @return
+ *   0, -EFAULT (not mapped), -EPERM, -EIO or another errno of file I/O
+ */
+int vfio_user_dma_access(struct vfio_user_dma *dma, bool is_write, uint64_t iova,
+			 void *buf, uint64_t len, struct vfio_user_dma_piece *piece);
+
+#endif /* VFIO_USER_DMA_H */

@@ -1,0 +1,500 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright(c) 2026 dpdk-vfio-user contributors
+ */
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <rte_common.h>
+#include <rte_vect.h>
+
+#include "vfio_user_iova.h"
+
+/*
+ * Leaves are at level 0. An entry of a leaf is a range, its key the range's
+ * last address; an entry of an inner node is a child, its key a bound: no
+ * lower than the last address below that child, lower than the first address
+ * below the next one. So in either kind of node, the index of the entry to
+ * look at is the number of keys lower than the address.
+ *
+ * Unused keys are the highest key, so that this number needs neither a count
+ * of entries nor a branch. A leaf never uses its last slot: an address above
+ * all its ranges leads there. The last key of an inner node is the node's own
+ * bound; on the right edge of the tree it is the highest key.
+ * Keys have the sign bit flipped: SSE and AVX2 compare signed numbers only.
+ */
+#define FANOUT 16
+#define KEY_MAX INT64_MAX
+
+/*
+ * A node other than the root has at least COUNT_MIN entries, so 2^32 ranges
+ * need less than 16 levels. Splitting and merging leave more: insert and
+ * remove in turn must not split and merge in turn.
+ */
+#define COUNT_MIN 4
+#define MERGE_MAX 12
+
+struct vfio_user_iova_garbage {
+	struct vfio_user_iova_garbage *next;
+	bool subtree; /* with all below, else that lives on elsewhere */
+};
+
+struct __rte_cache_aligned node {
+	/* What readers look at; constant once published. */
+	union {
+		int64_t key[FANOUT];
+		rte_v128s64_t keys[FANOUT / 2];
+	};
+	union {
+		struct vfio_user_iova_range range[FANOUT]; /* level 0 */
+		struct node *child[FANOUT];
+	};
+	uint32_t level;
+	uint32_t count;
+	/* The writer's. */
+	uint64_t epoch; /* when it was made; the present one: not published */
+	struct vfio_user_iova_garbage garbage;
+};
+
+struct vfio_user_iova {
+	struct node *root;
+	uint64_t epoch;
+	uint32_t count;
+	uint32_t n_spare;
+	struct vfio_user_iova_garbage *spare; /* nodes for the next update */
+	struct vfio_user_iova_garbage *pending; /* in the published version */
+	struct vfio_user_iova_garbage **pending_end;
+	struct vfio_user_iova_garbage *retired; /* only in older versions */
+};
+
+/* Root of every empty map; never written, never freed. */
+static struct node empty = {
+	.key = { [0 ... FANOUT - 1] = KEY_MAX },
+	.range = { { .first = 1, .last = 0 } },
+};
+
+static inline int64_t
+key_of(uint64_t address)
+{
+	return (int64_t)(address ^ (UINT64_C(1) << 63));
+}
+
+/* Number of keys lower than this one. */
+static inline unsigned int
+node_rank(const struct node *node, int64_t key)
+{
+	const rte_v128s64_t *v = node->keys, k = { key, key };
+	rte_v128s64_t lower = /* -1 for each */
+		(((v[0] < k) + (v[1] < k)) + ((v[2] < k) + (v[3] < k))) +
+		(((v[4] < k) + (v[5] < k)) + ((v[6] < k) + (v[7] < k)));
+
+	RTE_BUILD_BUG_ON(RTE_DIM(node->keys) != 8);
+	return -(lower[0] + lower[1]);
+}
+
+/*
+ * The lookup: where a range with this key is, if any is. Should the slot be
+ * unused, then the next range, if any, is just above the bound.
+ */
+static inline const struct node *
+leaf_find(const struct node *node, int64_t key, unsigned int *pos,
+	  int64_t *bound)
+{
+	unsigned int level;
+
+	*bound = KEY_MAX;
+	for (level = node->level; level != 0; level--) {
+		*pos = node_rank(node, key);
+		*bound = node->key[*pos];
+		node = node->child[*pos];
+	}
+	*pos = node_rank(node, key);
+	return node;
+}
+
+bool
+vfio_user_iova_find(const void *root, uint64_t iova,
+		    struct vfio_user_iova_range *range)
+{
+	const struct node *leaf;
+	unsigned int pos;
+	int64_t bound;
+
+	leaf = leaf_find(root, key_of(iova), &pos, &bound);
+	if (leaf->range[pos].first > iova || leaf->range[pos].last < iova)
+		return false;
+	*range = leaf->range[pos];
+	return true;
+}
+
+bool
+vfio_user_iova_next(const void *root, uint64_t iova,
+		    struct vfio_user_iova_range *range)
+{
+	const struct node *leaf;
+	unsigned int pos;
+	int64_t bound;
+
+	leaf = leaf_find(root, key_of(iova), &pos, &bound);
+	if (pos == leaf->count) {
+		if (bound == KEY_MAX)
+			return false;
+		leaf = leaf_find(root, bound + 1, &pos, &bound);
+	}
+	*range = leaf->range[pos];
+	return true;
+}
+
+static void
+node_free(struct node *node, bool subtree)
+{
+	uint32_t i;
+
+	for (i = 0; subtree && node->level != 0 && i < node->count; i++)
+		node_free(node->child[i], true);
+	free(node);
+}
+
+void
+vfio_user_iova_garbage_free(struct vfio_user_iova_garbage *garbage)
+{
+	struct vfio_user_iova_garbage *next;
+
+	for (; garbage != NULL; garbage = next) {
+		next = garbage->next;
+		node_free(container_of(garbage, struct node, garbage),
+			  garbage->subtree);
+	}
+}
+
+/* A copy of a node, writable until the next publication. */
+static struct node *
+node_new(struct vfio_user_iova *map, const struct node *model)
+{
+	struct node *node = container_of(map->spare, struct node, garbage);
+
+	map->spare = map->spare->next;
+	map->n_spare--;
+	*node = *model;
+	node->epoch = map->epoch;
+	return node;
+}
+
+/* Let go of a node, or of a whole subtree, of the present version. */
+static void
+node_drop(struct vfio_user_iova *map, struct node *node, bool subtree)
+{
+	uint32_t i;
+
+	if (node == &empty)
+		return;
+	if (node->epoch == map->epoch) {
+		/* Whatever else is not published is below such nodes only. */
+		for (i = 0; subtree && node->level != 0 && i < node->count; i++)
+			node_drop(map, node->child[i], true);
+		free(node);
+		return;
+	}
+	node->garbage.subtree = subtree;
+	*map->pending_end = &node->garbage;
+	map->pending_end = &node->garbage.next;
+	*map->pending_end = NULL;
+}
+
+/* Make the node at a place in the tree writable. */
+static struct node *
+node_open(struct vfio_user_iova *map, struct node **place)
+{
+	struct node *node = *place;
+
+	if (node->epoch != map->epoch) {
+		*place = node_new(map, node);
+		node_drop(map, node, false);
+	}
+	return *place;
+}
+
+static inline bool
+node_full(const struct node *node)
+{
+	return node->count == (node->level == 0 ? FANOUT - 1 : FANOUT);
+}
+
+static inline size_t
+value_size(const struct node *node)
+{
+	return node->level == 0 ? sizeof(*node->range) : sizeof(*node->child);
+}
+
+static inline void *
+node_value(struct node *node, unsigned int pos)
+{
+	return RTE_PTR_ADD(node->range, pos * value_size(node));
+}
+
+/* Copy n entries within a node or to another one of the same level. */
+static void
+node_copy(struct node *to, unsigned int to_pos,
+	  struct node *from, unsigned int from_pos, unsigned int n)
+{
+	memmove(&to->key[to_pos], &from->key[from_pos], n * sizeof(to->key[0]));
+	memmove(node_value(to, to_pos), node_value(from, from_pos),
+		n * value_size(to));
+}
+
+static void
+node_insert(struct node *node, unsigned int pos, int64_t key, const void *value)
+{
+	node_copy(node, pos + 1, node, pos, node->count - pos);
+	node->key[pos] = key;
+	memcpy(node_value(node, pos), value, value_size(node));
+	node->count++;
+}
+
+static void
+node_erase(struct node *node, unsigned int pos, unsigned int n)
+{
+	unsigned int i;
+
+	node_copy(node, pos, node, pos + n, node->count - pos - n);
+	node->count -= n;
+	for (i = 0; i < n; i++)
+		node->key[node->count + i] = KEY_MAX;
+	memset(node_value(node, node->count), 0, n * value_size(node));
+}
+
+/* Get the nodes for an update at this key: its only step that can fail. */
+static int
+map_reserve(struct vfio_user_iova *map, int64_t key, bool insert)
+{
+	/* Copies of published nodes; more where nodes split or merge. */
+	unsigned int copies = 0, more = insert ? 1 : 0;
+	struct node *node;
+
+	for (node = map->root; ; node = node->child[node_rank(node, key)]) {
+		copies += node->epoch != map->epoch;
+		more = (insert ? node_full(node) : node->count <= COUNT_MIN) ?
+			more + 1 : 0;
+		if (node->level == 0)
+			break;
+	}
+	for (; map->n_spare < copies + more; map->n_spare++) {
+		node = aligned_alloc(RTE_CACHE_LINE_SIZE, sizeof(*node));
+		if (node == NULL)
+			return -ENOMEM;
+		node->garbage.next = map->spare;
+		node->garbage.subtree = false;
+		map->spare = &node->garbage;
+	}
+	return 0;
+}
+
+/*
+ * Insert into a full node, which keeps the lower part; return the other one.
+ * At an end most stay together: ranges that come in order fill nodes well.
+ */
+static struct node *
+node_split(struct vfio_user_iova *map, struct node *node, unsigned int pos,
+	   int64_t key, const void *value)
+{
+	struct node *high = node_new(map, node);
+	unsigned int keep = node->count / 2;
+
+	if (pos == node->count)
+		keep = node->count - (COUNT_MIN - 1);
+	else if (pos <= 1)
+		keep = COUNT_MIN - 1;
+	node_erase(high, 0, keep);
+	node_erase(node, keep, node->count - keep);
+	if (pos < keep)
+		node_insert(node, pos, key, value);
+	else
+		node_insert(high, pos - keep, key, value);
+	return high;
+}
+
+/* Insert below a place in the tree; return a node to put after it, or NULL. */
+static struct node *
+tree_insert(struct vfio_user_iova *map, struct node **place, int64_t first,
+	    int64_t last, const struct vfio_user_iova_range *range)
+{
+	struct node *node = node_open(map, place), *low, *high;
+	unsigned int pos = node_rank(node, first);
+	const void *value = range;
+	int64_t key = last;
+
+	if (node->level != 0) {
+		/* The range may start below the bound and end above it. */
+		key = RTE_MAX(node->key[pos], last);
+		node->key[pos] = key;
+		high = tree_insert(map, &node->child[pos], first, last, range);
+		if (high == NULL)
+			return NULL;
+		low = node->child[pos];
+		node->key[pos++] = low->key[low->count - 1];
+		value = &high;
+	}
+	if (node_full(node))
+		return node_split(map, node, pos, key, value);
+	node_insert(node, pos, key, value);
+	return NULL;
+}
+
+/* Merge a child that has few entries with a neighbour, or even them out. */
+static void
+node_fill(struct vfio_user_iova *map, struct node *parent, unsigned int pos)
+{
+	unsigned int at = pos > 0 ? pos - 1 : 0, end;
+	struct node *low = node_open(map, &parent->child[at]);
+	struct node *high = node_open(map, &parent->child[at + 1]);
+	unsigned int total = low->count + high->count;
+	unsigned int want = total <= MERGE_MAX ? total : total / 2;
+
+	while (low->count < want) {
+		node_insert(low, low->count, high->key[0], node_value(high, 0));
+		node_erase(high, 0, 1);
+	}
+	while (low->count > want) {
+		end = low->count - 1;
+		node_insert(high, 0, low->key[end], node_value(low, end));
+		node_erase(low, end, 1);
+	}
+	parent->key[at] = low->key[want - 1];
+	if (high->count == 0) {
+		parent->child[at + 1] = low; /* with the bound of both */
+		node_erase(parent, at, 1);
+		node_drop(map, high, false);
+	}
+}
+
+/* Remove the range at a key below a place in the tree. */
+static void
+tree_remove(struct vfio_user_iova *map, struct node **place, int64_t key)
+{
+	struct node *node = node_open(map, place);
+	unsigned int pos = node_rank(node, key);
+
+	if (node->level == 0) {
+		node_erase(node, pos, 1);
+		return;
+	}
+	tree_remove(map, &node->child[pos], key);
+	if (node->child[pos]->count < COUNT_MIN)
+		node_fill(map, node, pos);
+}
+
+int
+vfio_user_iova_insert(struct vfio_user_iova *map,
+		      const struct vfio_user_iova_range *range)
+{
+	int64_t first = key_of(range->first), last = key_of(range->last);
+	struct vfio_user_iova_range next;
+	struct node *high, *low;
+
+	if (first > last)
+		return -EINVAL;
+	if (vfio_user_iova_next(map->root, range->first, &next) &&
+			next.first <= range->last)
+		return -EEXIST;
+	if (map->count == UINT32_MAX || map_reserve(map, first, true) < 0)
+		return -ENOMEM;
+	high = tree_insert(map, &map->root, first, last, range);
+	if (high != NULL) {
+		low = map->root;
+		map->root = node_new(map, &empty);
+		map->root->level = low->level + 1;
+		node_insert(map->root, 0, low->key[low->count - 1], &low);
+		node_insert(map->root, 1, KEY_MAX, &high);
+	}
+	map->count++;
+	return 0;
+}
+
+int
+vfio_user_iova_remove(struct vfio_user_iova *map, uint64_t first,
+		      uint64_t last, struct vfio_user_iova_range *removed)
+{
+	struct vfio_user_iova_range range;
+	struct node *root;
+
+	if (!vfio_user_iova_find(map->root, first, &range) ||
+			range.first != first || range.last != last)
+		return -ENOENT;
+	if (map_reserve(map, key_of(first), false) < 0)
+		return -ENOMEM;
+	tree_remove(map, &map->root, key_of(first));
+	root = map->root;
+	if (--map->count == 0 || (root->level != 0 && root->count == 1)) {
+		map->root = map->count == 0 ? &empty : root->child[0];
+		node_drop(map, root, false);
+	}
+	if (removed != NULL)
+		*removed = range;
+	return 0;
+}
+
+void
+vfio_user_iova_clear(struct vfio_user_iova *map)
+{
+	node_drop(map, map->root, true);
+	map->root = &empty;
+	map->count = 0;
+}
+
+uint32_t
+vfio_user_iova_count(const struct vfio_user_iova *map)
+{
+	return map->count;
+}
+
+const void *
+vfio_user_iova_root(const struct vfio_user_iova *map)
+{
+	return map->root;
+}
+
+const void *
+vfio_user_iova_publish(struct vfio_user_iova *map)
+{
+	map->epoch++;
+	*map->pending_end = map->retired;
+	map->retired = map->pending;
+	map->pending = NULL;
+	map->pending_end = &map->pending;
+	return map->root;
+}
+
+struct vfio_user_iova_garbage *
+vfio_user_iova_garbage_take(struct vfio_user_iova *map)
+{
+	struct vfio_user_iova_garbage *garbage = map->retired;
+
+	map->retired = NULL;
+	return garbage;
+}
+
+struct vfio_user_iova *
+vfio_user_iova_create(void)
+{
+	struct vfio_user_iova *map = calloc(1, sizeof(*map));
+
+	if (map == NULL)
+		return NULL;
+	map->root = &empty;
+	map->epoch = empty.epoch + 1;
+	map->pending_end = &map->pending;
+	return map;
+}
+
+void
+vfio_user_iova_destroy(struct vfio_user_iova *map)
+{
+	if (map == NULL)
+		return;
+	vfio_user_iova_clear(map);
+	vfio_user_iova_garbage_free(map->pending);
+	vfio_user_iova_garbage_free(map->retired);
+	vfio_user_iova_garbage_free(map->spare);
+	free(map);
+}

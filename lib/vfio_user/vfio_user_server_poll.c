@@ -1,0 +1,516 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright(c) 2026 dpdk-vfio-user contributors
+ */
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include <rte_common.h>
+
+#include "vfio_user_server.h"
+
+#define MAX_EVENTS 16
+
+/* how soon to look again whether readers have left */
+#define GRACE_NS UINT64_C(100000)
+
+/* how soon to try again when accept() fails */
+#define ACCEPT_RETRY_NS UINT64_C(100000000)
+
+/* how often the other event sources are looked at */
+#define BUSY_CHECK 64
+#define IDLE_CHECK 16
+
+/* ------------------------------------------------------------- the client */
+
+void
+vfio_user_server_close_soon(struct rte_vfio_user_server *srv)
+{
+	srv->closing = true;
+}
+
+int
+vfio_user_server_open_twin(struct rte_vfio_user_server *srv)
+{
+	int pair[2], ret;
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) < 0)
+		return -errno;
+	ret = vfio_user_conn_open(&srv->twin, pair[0],
+			VFIO_USER_MAX_MSG_SIZE(srv->conf.max_data_xfer_size));
+	if (ret < 0) {
+		close(pair[1]);
+		return ret;
+	}
+	return pair[1];
+}
+
+/* While a client that left is still being cleaned up, the next one waits. */
+static void
+listen_events(struct rte_vfio_user_server *srv, bool wanted)
+{
+	struct epoll_event ev = { .events = wanted ? EPOLLIN : 0 };
+
+	ev.data.u64 = VFIO_USER_TAG_LISTEN;
+	if (srv->listen_fd >= 0)
+		epoll_ctl(srv->epfd, EPOLL_CTL_MOD, srv->listen_fd, &ev);
+}
+
+int
+vfio_user_server_attach(struct rte_vfio_user_server *srv, int fd)
+{
+	int ret;
+
+	ret = vfio_user_conn_open(&srv->main, fd,
+			VFIO_USER_MAX_MSG_SIZE(srv->conf.max_data_xfer_size));
+	if (ret < 0) {
+		VFIO_USER_LOG(ERR, "%s: cannot serve a client: %s",
+			      vfio_user_server_name(srv), strerror(-ret));
+		return ret;
+	}
+	srv->state = VFIO_USER_NEGOTIATING;
+	srv->negotiate_by = vfio_user_now() +
+		srv->conf.msg_timeout_ms * VFIO_USER_NS_PER_MS;
+	return 0;
+}
+
+void
+vfio_user_server_on_twin_request(struct vfio_user_conn *conn, struct vfio_user_msg *msg, void *arg)
+{
+	RTE_SET_USED(arg);
+	vfio_user_conn_reply_error(conn, &msg->hdr, -EINVAL, false);
+	vfio_user_msg_release(msg);
+}
+
+static void
+close_sockets(struct rte_vfio_user_server *srv)
+{
+	vfio_user_conn_abort(&srv->twin);
+	vfio_user_conn_own_first(&srv->twin);
+	vfio_user_conn_close(&srv->twin);
+	vfio_user_conn_disown(&srv->twin);
+	vfio_user_conn_close(&srv->main);
+}
+
+static void
+settle_leaving(struct rte_vfio_user_server *srv)
+{
+	if (!vfio_user_dma_settle(&srv->dma))
+		return;
+	srv->state = VFIO_USER_NO_CLIENT;
+	listen_events(srv, true);
+}
+
+/*
+ * The device hears of it while memory and interrupts are still there, then
+ * both are released.
+ */
+void
+vfio_user_server_drop(struct rte_vfio_user_server *srv, const char *why)
+{
+	bool running = srv->state == VFIO_USER_RUNNING;
+	struct vfio_user_dma_region *region;
+
+	if (srv->state == VFIO_USER_NO_CLIENT || srv->state == VFIO_USER_LEAVING)
+		return;
+	VFIO_USER_LOG(INFO, "%s: client gone: %s", vfio_user_server_name(srv), why);
+	vfio_user_conn_flush(&srv->main); /* what was answered before */
+	close_sockets(srv);
+	vfio_user_server_drop_requests(srv);
+	if (running && srv->ops.reset != NULL)
+		srv->ops.reset(srv, RTE_VFIO_USER_RESET_LOST_CONN, srv->ops_priv);
+	if (srv->dma_ops.unmap != NULL)
+		TAILQ_FOREACH(region, &srv->dma.regions, next)
+			srv->dma_ops.unmap(srv, &region->info, srv->dma_priv);
+	vfio_user_dma_remove_all(&srv->dma);
+	vfio_user_irqs_release(&srv->irqs);
+	srv->closing = false;
+	srv->state = VFIO_USER_LEAVING;
+	listen_events(srv, false);
+	settle_leaving(srv);
+}
+
+/* -------------------------------------------------------------- visitors */
+
+static void
+free_visitor(struct vfio_user_visitor *visitor)
+{
+	vfio_user_fd_close(visitor->fd);
+	visitor->fd = -1;
+}
+
+/* The device is taken: remember who asks, to answer its VERSION. */
+static void
+add_visitor(struct rte_vfio_user_server *srv, int fd)
+{
+	struct epoll_event ev = { .events = EPOLLIN };
+	struct vfio_user_visitor *visitor;
+	uint32_t i;
+
+	for (i = 0; i < VFIO_USER_MAX_VISITORS; i++) {
+		visitor = &srv->visitors[i];
+		if (visitor->fd >= 0)
+			continue;
+		ev.data.u64 = VFIO_USER_TAG_VISITOR + i;
+		if (epoll_ctl(srv->epfd, EPOLL_CTL_ADD, fd, &ev) < 0)
+			break;
+		visitor->fd = fd;
+		visitor->deadline = vfio_user_now() +
+			srv->conf.msg_timeout_ms * VFIO_USER_NS_PER_MS;
+		return;
+	}
+	close(fd);
+}
+
+static void
+answer_visitor(struct vfio_user_visitor *visitor)
+{
+	struct vfio_user_hdr hdr;
+	char rest[4096];
+	ssize_t len;
+
+	if (visitor->fd < 0)
+		return;
+	len = recv(visitor->fd, &hdr, sizeof(hdr), MSG_DONTWAIT | MSG_PEEK);
+	if (len > 0 && len < (ssize_t)sizeof(hdr))
+		return;
+	if (len == (ssize_t)sizeof(hdr)) {
+		hdr.flags = VFIO_USER_F_TYPE_REPLY | VFIO_USER_F_ERROR;
+		hdr.error_no = EBUSY;
+		hdr.msg_size = sizeof(hdr);
+		/* what is left unread would turn the reply into a reset */
+		while (recv(visitor->fd, rest, sizeof(rest), MSG_DONTWAIT) > 0)
+			;
+		if (send(visitor->fd, &hdr, sizeof(hdr), MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+			VFIO_USER_LOG(DEBUG, "a second client left: %s", strerror(errno));
+	}
+	free_visitor(visitor);
+}
+
+/* The present client has gone, though its last messages may wait to be read. */
+static bool
+client_hung_up(const struct rte_vfio_user_server *srv)
+{
+	struct pollfd pfd = { .fd = srv->main.fd, .events = 0 };
+
+	return poll(&pfd, 1, 0) == 1 && (pfd.revents & POLLHUP) != 0;
+}
+
+static void
+accept_client(struct rte_vfio_user_server *srv)
+{
+	int fd;
+
+	if (srv->state != VFIO_USER_NO_CLIENT &&
+	    (srv->state == VFIO_USER_LEAVING || client_hung_up(srv)))
+		return; /* in a moment */
+	fd = vfio_user_sock_accept(srv->listen_fd);
+	if (fd < 0) {
+		if (fd == -EAGAIN || fd == -ECONNABORTED)
+			return;
+		/* out of file descriptors, most likely: not in a busy loop */
+		VFIO_USER_LOG_PEER(&srv->main.limit, "%s: accept: %s",
+				   vfio_user_server_name(srv), strerror(-fd));
+		listen_events(srv, false);
+		srv->listen_at = vfio_user_now() + ACCEPT_RETRY_NS;
+		return;
+	}
+	if (srv->state == VFIO_USER_NO_CLIENT)
+		vfio_user_server_attach(srv, fd);
+	else
+		add_visitor(srv, fd);
+}
+
+/* ---------------------------------------------------------------- timers */
+
+static uint64_t
+earlier(uint64_t a, uint64_t b)
+{
+	if (a == 0 || b == 0)
+		return a == 0 ? b : a;
+	return RTE_MIN(a, b);
+}
+
+/* A time plus a timeout; 0 stays "never". */
+static uint64_t
+after(uint64_t since, uint32_t ms)
+{
+	return since == 0 ? 0 : since + ms * VFIO_USER_NS_PER_MS;
+}
+
+/* Next time a socket needs a look: a request times out, the peer does not read. */
+static uint64_t
+conn_times(struct vfio_user_conn *conn, uint32_t ms)
+{
+	uint64_t deadline, stalled;
+
+	if (!vfio_user_conn_is_open(conn))
+		return 0;
+	vfio_user_conn_times(conn, &deadline, &stalled);
+	return earlier(deadline, after(stalled, ms));
+}
+
+static uint64_t
+next_deadline(struct rte_vfio_user_server *srv)
+{
+	const uint32_t ms = srv->conf.msg_timeout_ms;
+	uint64_t at = srv->listen_at;
+	uint32_t i;
+
+	if (vfio_user_dma_unsettled(&srv->dma) || srv->state == VFIO_USER_LEAVING)
+		at = earlier(at, vfio_user_now() + GRACE_NS);
+	if (srv->state == VFIO_USER_NEGOTIATING)
+		at = earlier(at, srv->negotiate_by);
+	if (srv->state == VFIO_USER_NEGOTIATING || srv->state == VFIO_USER_RUNNING) {
+		at = earlier(at, after(srv->main.partial_since, ms));
+		at = earlier(at, conn_times(&srv->main, ms));
+		at = earlier(at, conn_times(&srv->twin, ms));
+	}
+	for (i = 0; i < VFIO_USER_MAX_VISITORS; i++)
+		if (srv->visitors[i].fd >= 0)
+			at = earlier(at, srv->visitors[i].deadline);
+	return at;
+}
+
+/* Never later than needed; an early wake-up only costs a look. */
+static void
+arm_timer(struct rte_vfio_user_server *srv)
+{
+	uint64_t at = next_deadline(srv);
+	struct itimerspec its = { { 0, 0 }, { 0, 0 } };
+
+	if (at == 0 || (srv->timer_at != 0 && srv->timer_at <= at))
+		return;
+	its.it_value.tv_sec = (time_t)(at / UINT64_C(1000000000));
+	its.it_value.tv_nsec = (long)(at % UINT64_C(1000000000));
+	timerfd_settime(srv->timer_fd, TFD_TIMER_ABSTIME, &its, NULL);
+	srv->timer_at = at;
+}
+
+static bool
+expired(uint64_t since, uint32_t ms, uint64_t now)
+{
+	return since != 0 && after(since, ms) <= now;
+}
+
+static bool
+stalled(struct vfio_user_conn *conn, uint32_t ms, uint64_t now)
+{
+	uint64_t deadline, since;
+
+	vfio_user_conn_times(conn, &deadline, &since);
+	return vfio_user_conn_is_open(conn) && expired(since, ms, now);
+}
+
+static void
+run_timers(struct rte_vfio_user_server *srv)
+{
+	const uint32_t ms = srv->conf.msg_timeout_ms;
+	uint64_t now = vfio_user_now(), count;
+	const char *why = NULL;
+	uint32_t i;
+
+	if (read(srv->timer_fd, &count, sizeof(count)) < 0 && errno != EAGAIN)
+		VFIO_USER_LOG(ERR, "timer: %s", strerror(errno));
+	srv->timer_at = 0;
+	if (srv->listen_at != 0 && srv->listen_at <= now) {
+		srv->listen_at = 0;
+		listen_events(srv, srv->state != VFIO_USER_LEAVING);
+	}
+	for (i = 0; i < VFIO_USER_MAX_VISITORS; i++)
+		if (srv->visitors[i].fd >= 0 && srv->visitors[i].deadline <= now)
+			free_visitor(&srv->visitors[i]);
+	vfio_user_conn_expire(&srv->main, now);
+	vfio_user_conn_expire(&srv->twin, now);
+	if (srv->state == VFIO_USER_NEGOTIATING && srv->negotiate_by <= now)
+		why = "it did not negotiate in time";
+	else if (expired(srv->main.partial_since, ms, now))
+		why = "it stopped in the middle of a message";
+	else if (stalled(&srv->main, ms, now) || stalled(&srv->twin, ms, now))
+		why = "it does not read";
+	if (why != NULL && vfio_user_conn_is_open(&srv->main)) {
+		VFIO_USER_LOG_PEER(&srv->main.limit, "%s: client dropped: %s",
+				   vfio_user_server_name(srv), why);
+		vfio_user_server_drop(srv, why);
+	}
+}
+
+/* --------------------------------------------------------------- polling */
+
+static int
+pump_twin(struct rte_vfio_user_server *srv)
+{
+	int ret;
+
+	if (!vfio_user_conn_is_open(&srv->twin) || !vfio_user_conn_own(&srv->twin))
+		return 0; /* a waiting thread receives */
+	vfio_user_conn_flush(&srv->twin);
+	ret = vfio_user_conn_pump(&srv->twin);
+	vfio_user_conn_disown(&srv->twin);
+	if (ret < 0 && ret != -EAGAIN) {
+		vfio_user_server_drop(srv, "its twin socket failed");
+		return 0;
+	}
+	return RTE_MAX(ret, 0);
+}
+
+static int
+pump_main(struct rte_vfio_user_server *srv)
+{
+	int ret;
+
+	if (!vfio_user_conn_is_open(&srv->main))
+		return -EAGAIN;
+	ret = vfio_user_conn_pump(&srv->main);
+	if (ret >= 0 || ret == -EAGAIN)
+		return ret;
+	vfio_user_server_drop(srv, ret == -EPROTO ? "protocol error" : "disconnected");
+	return 0;
+}
+
+/* What has waited for something that may have happened. */
+static int
+run_waiting(struct rte_vfio_user_server *srv)
+{
+	int nb = 0;
+
+	if (__atomic_load_n(&srv->wake, __ATOMIC_RELAXED) != 0) {
+		__atomic_store_n(&srv->wake, 0, __ATOMIC_SEQ_CST);
+		nb += vfio_user_server_run_deferred(srv);
+	}
+	if (!STAILQ_EMPTY(&srv->held))
+		vfio_user_server_release_held(srv);
+	if (srv->state == VFIO_USER_LEAVING)
+		settle_leaving(srv);
+	return nb + vfio_user_server_run_backlog(srv);
+}
+
+static void
+main_event(struct rte_vfio_user_server *srv, uint32_t events)
+{
+	/* nothing is read while paused, so the end would not be seen */
+	if ((events & (EPOLLHUP | EPOLLERR)) != 0 && srv->main.paused)
+		vfio_user_server_drop(srv, "disconnected");
+	else
+		vfio_user_conn_flush(&srv->main);
+}
+
+static int
+handle_event(struct rte_vfio_user_server *srv, const struct epoll_event *ev)
+{
+	uint32_t tag = (uint32_t)ev->data.u64;
+	uint64_t count;
+
+	switch (tag) {
+	case VFIO_USER_TAG_LISTEN:
+		accept_client(srv);
+		return 1;
+	case VFIO_USER_TAG_WAKE:
+		/* the flag is looked at after this, so no wake-up is lost */
+		if (read(srv->wake_fd, &count, sizeof(count)) < 0 && errno != EAGAIN)
+			VFIO_USER_LOG(ERR, "wake-up: %s", strerror(errno));
+		return 1 + run_waiting(srv);
+	case VFIO_USER_TAG_TIMER:
+		run_timers(srv);
+		return 1 + run_waiting(srv);
+	case VFIO_USER_TAG_MAIN:
+		main_event(srv, ev->events);
+		return 1;
+	case VFIO_USER_TAG_TWIN:
+		return pump_twin(srv);
+	case VFIO_USER_TAG_RESAMPLE:
+		vfio_user_irqs_resample(&srv->irqs, ev->data.u64);
+		return 1;
+	default:
+		answer_visitor(&srv->visitors[tag - VFIO_USER_TAG_VISITOR]);
+		return 1;
+	}
+}
+
+static int
+check_events(struct rte_vfio_user_server *srv)
+{
+	struct epoll_event ev[MAX_EVENTS];
+	int i, nb, done = 0;
+
+	nb = epoll_wait(srv->epfd, ev, MAX_EVENTS, 0);
+	for (i = 0; i < nb; i++)
+		done += handle_event(srv, &ev[i]);
+	return done;
+}
+
+/* Once per poll, after everything was handled. */
+static void
+finish_poll(struct rte_vfio_user_server *srv)
+{
+	uint64_t deadline, stalled_since;
+
+	if (!STAILQ_EMPTY(&srv->held))
+		vfio_user_server_release_held(srv);
+	else if (srv->dma.dirty)
+		vfio_user_dma_settle(&srv->dma);
+	if (vfio_user_conn_is_open(&srv->main)) {
+		vfio_user_conn_flush(&srv->main);
+		/* reading goes on while the client owes us a reply */
+		vfio_user_conn_times(&srv->main, &deadline, &stalled_since);
+		vfio_user_conn_pause(&srv->main, deadline == 0 &&
+				     vfio_user_server_backlog_full(srv));
+		if (srv->closing)
+			vfio_user_server_drop(srv, "refused");
+	}
+	arm_timer(srv);
+}
+
+/* Whether to ask epoll what else there is: always when idle for a moment. */
+static bool
+time_to_check(struct rte_vfio_user_server *srv, bool idle)
+{
+	if (!idle) {
+		srv->idle_polls = 0;
+		return ++srv->busy_polls % BUSY_CHECK == 0;
+	}
+	return ++srv->idle_polls <= 2 || srv->idle_polls % IDLE_CHECK == 0;
+}
+
+static int
+poll_owned(struct rte_vfio_user_server *srv)
+{
+	int nb, ret;
+
+	nb = run_waiting(srv);
+	ret = pump_main(srv);
+	nb += RTE_MAX(ret, 0);
+	if (time_to_check(srv, ret == -EAGAIN))
+		nb += check_events(srv);
+	nb += vfio_user_server_run_backlog(srv);
+	if (nb != 0)
+		srv->idle_polls = 0;
+	finish_poll(srv);
+	return nb;
+}
+
+int
+rte_vfio_user_server_poll(struct rte_vfio_user_server *srv)
+{
+	int nb;
+
+	if (srv == NULL || !srv->started) {
+		VFIO_USER_LOG(ERR, "%s: no started server", __func__);
+		return -EINVAL;
+	}
+	if (vfio_user_conn_is_owner(&srv->main))
+		return -EBUSY;
+	/* a thread that waits for a reply receives meanwhile; now we do */
+	vfio_user_conn_own_first(&srv->main);
+	srv->polling = true;
+	nb = poll_owned(srv);
+	srv->polling = false;
+	vfio_user_conn_disown(&srv->main);
+	return nb;
+}

@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright(c) 2026 dpdk-vfio-user contributors
+ */
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <rte_common.h>
+
+#include "vfio_user_server.h"
+
+/* requests that may wait; then nothing more is taken from the client */
+#define BACKLOG_MAX 1024
+/* but while it owes us a reply we have to go on reading: a hard limit */
+#define BACKLOG_HARD_MAX 4096
+#define BACKLOG_HARD_BYTES(xfer) (4 * (uint64_t)(xfer) + (8u << 20))
+
+/* --------------------------------------------------------- deferred work */
+
+void
+vfio_user_server_wake(struct rte_vfio_user_server *srv)
+{
+	const uint64_t one = 1;
+
+	if (__atomic_exchange_n(&srv->wake, 1, __ATOMIC_SEQ_CST) != 0)
+		return;
+	if (write(srv->wake_fd, &one, sizeof(one)) < 0)
+		VFIO_USER_LOG(ERR, "%s: cannot wake the poller: %s",
+			      vfio_user_server_name(srv), strerror(errno));
+}
+
+uint64_t
+vfio_user_server_arm(struct rte_vfio_user_server *srv, bool quiesce, bool is_read,
+		     uint32_t count)
+{
+	struct vfio_user_deferred *def = &srv->deferred;
+	uint64_t token = ++srv->next_token;
+
+	pthread_mutex_lock(&def->lock);
+	def->armed = token;
+	def->quiesce = quiesce;
+	def->is_read = is_read;
+	def->count = count;
+	pthread_mutex_unlock(&def->lock);
+	return token;
+}
+
+void
+vfio_user_server_disarm(struct rte_vfio_user_server *srv)
+{
+	struct vfio_user_deferred *def = &srv->deferred;
+
+	pthread_mutex_lock(&def->lock);
+	def->armed = 0;
+	def->completed = 0;
+	free(def->data);
+	def->data = NULL;
+	pthread_mutex_unlock(&def->lock);
+}
+
+int
+vfio_user_server_park(struct rte_vfio_user_server *srv, enum vfio_user_parked why,
+		      struct vfio_user_msg *msg, uint64_t token)
+{
+	struct vfio_user_msg *copy = vfio_user_msg_dup(msg);
+
+	if (copy == NULL) {
+		vfio_user_server_disarm(srv);
+		return -ENOMEM;
+	}
+	srv->parked = why;
+	srv->parked_msg = copy;
+	srv->parked_token = token;
+	return RTE_VFIO_USER_PENDING;
+}
+
+static int
+complete_deferred(struct rte_vfio_user_server *srv, uint64_t token, bool quiesce,
+		  ssize_t result, const void *data)
+{
+	struct vfio_user_deferred *def = &srv->deferred;
+	bool copy;
+	int ret = 0;
+
+	pthread_mutex_lock(&def->lock);
+	copy = !quiesce && def->is_read && result > 0;
+	if (def->armed == 0 || def->quiesce != quiesce ||
+	    (!quiesce && def->armed != token)) {
+		ret = -ESTALE;
+	} else if (!quiesce && (result > (ssize_t)def->count || (copy && data == NULL))) {
+		ret = -EINVAL;
+	} else if (copy) {
+		def->data = malloc((size_t)result);
+		if (def->data == NULL)
+			ret = -ENOMEM;
+		else
+			memcpy(def->data, data, (size_t)result);
+	}
+	if (ret == 0) {
+		def->completed = def->armed;
+		def->armed = 0;
+		def->result = result;
+	}
+	pthread_mutex_unlock(&def->lock);
+	if (ret == 0)
+		vfio_user_server_wake(srv);
+	return ret;
+}
+
+int
+rte_vfio_user_server_region_complete(struct rte_vfio_user_server *srv,
+				     uint64_t token, ssize_t result, const void *data)
+{
+	if (srv == NULL) {
+		VFIO_USER_LOG(ERR, "%s: bad argument", __func__);
+		return -EINVAL;
+	}
+	return complete_deferred(srv, token, false, result, data);
+}
+
+int
+rte_vfio_user_server_quiesce_complete(struct rte_vfio_user_server *srv, int status)
+{
+	if (srv == NULL || status > 0) {
+		VFIO_USER_LOG(ERR, "%s: bad argument", __func__);
+		return -EINVAL;
+	}
+	return complete_deferred(srv, 0, true, status, NULL);
+}
+
+int
+vfio_user_server_run_deferred(struct rte_vfio_user_server *srv)
+{
+	struct vfio_user_deferred *def = &srv->deferred;
+	ssize_t result;
+	void *data;
+	bool done;
+
+	if (srv->parked == VFIO_USER_NOT_PARKED)
+		return 0;
+	pthread_mutex_lock(&def->lock);
+	done = def->completed == srv->parked_token;
+	result = def->result;
+	data = def->data;
+	if (done) {
+		def->completed = 0;
+		def->data = NULL;
+	}
+	pthread_mutex_unlock(&def->lock);
+	if (!done)
+		return 0;
+	vfio_user_server_unpark(srv, result, data);
+	free(data);
+	return 1;
+}
+
+/* ----------------------------------------------------------- the backlog */
+
+static void
+add_backlog(struct rte_vfio_user_server *srv, struct vfio_user_msg *msg)
+{
+	struct vfio_user_backlog_entry *entry = malloc(sizeof(*entry));
+
+	if (srv->nb_backlog >= BACKLOG_HARD_MAX || srv->backlog_bytes + msg->len >
+	    BACKLOG_HARD_BYTES(srv->conf.max_data_xfer_size) || entry == NULL)
+		goto drop_client;
+	entry->msg = vfio_user_msg_dup(msg);
+	if (entry->msg == NULL)
+		goto drop_client;
+	STAILQ_INSERT_TAIL(&srv->backlog, entry, next);
+	srv->nb_backlog++;
+	srv->backlog_bytes += msg->len;
+	return;
+
+drop_client:
+	VFIO_USER_LOG_PEER(&srv->main.limit, "%s: client dropped: it sent too many"
+			   " requests ahead of its replies",
+			   vfio_user_server_name(srv));
+	free(entry);
+	vfio_user_msg_release(msg);
+	vfio_user_conn_abort(&srv->main);
+}
+
+static struct vfio_user_msg *
+pop_backlog(struct rte_vfio_user_server *srv)
+{
+	struct vfio_user_backlog_entry *entry = STAILQ_FIRST(&srv->backlog);
+	struct vfio_user_msg *msg = entry->msg;
+
+	STAILQ_REMOVE_HEAD(&srv->backlog, next);
+	srv->nb_backlog--;
+	srv->backlog_bytes -= msg->len;
+	free(entry);
+	return msg;
+}
+
+int
+vfio_user_server_run_backlog(struct rte_vfio_user_server *srv)
+{
+	struct vfio_user_msg *msg;
+	int nb = 0;
+
+	while (!STAILQ_EMPTY(&srv->backlog) && srv->parked == VFIO_USER_NOT_PARKED &&
+	       !srv->closing) {
+		msg = STAILQ_FIRST(&srv->backlog)->msg;
+		if (!vfio_user_server_handle(srv, msg))
+			break;
+		pop_backlog(srv);
+		free(msg);
+		nb++;
+	}
+	return nb;
+}
+
+void
+vfio_user_server_on_request(struct vfio_user_conn *conn, struct vfio_user_msg *msg, void *arg)
+{
+	struct rte_vfio_user_server *srv = arg;
+
+	if (srv->closing) {
+		vfio_user_msg_release(msg);
+		return;
+	}
+	/* a thread that waits for a reply, or a callback that does, receives */
+	if (!srv->polling || conn->depth > 1 || srv->parked != VFIO_USER_NOT_PARKED ||
+	    !STAILQ_EMPTY(&srv->backlog)) {
+		add_backlog(srv, msg);
+		if (!srv->polling)
+			vfio_user_server_wake(srv);
+		return;
+	}
+	if (!vfio_user_server_handle(srv, msg))
+		add_backlog(srv, msg);
+}
+
+void
+vfio_user_server_drop_requests(struct rte_vfio_user_server *srv)
+{
+	struct vfio_user_held_reply *held;
+	struct vfio_user_msg *msg;
+
+	vfio_user_server_disarm(srv);
+	if (srv->parked != VFIO_USER_NOT_PARKED) {
+		vfio_user_msg_release(srv->parked_msg);
+		free(srv->parked_msg);
+		srv->parked_msg = NULL;
+		srv->parked = VFIO_USER_NOT_PARKED;
+	}
+	while (!STAILQ_EMPTY(&srv->backlog)) {
+		msg = pop_backlog(srv);
+		vfio_user_msg_release(msg);
+		free(msg);
+	}
+	while ((held = STAILQ_FIRST(&srv->held)) != NULL) {
+		STAILQ_REMOVE_HEAD(&srv->held, next);
+		free(held);
+	}
+}
+
+bool
+vfio_user_server_backlog_full(const struct rte_vfio_user_server *srv)
+{
+	return srv->nb_backlog >= BACKLOG_MAX;
+}
