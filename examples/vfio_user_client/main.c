@@ -205,11 +205,11 @@ dma_copy(uint64_t dst, uint64_t src, uint32_t len)
 static uint64_t
 checksum(const uint64_t *words, uint32_t len)
 {
-	uint64_t sum = UINT64_C(0xcbf29ce484222325); /* FNV-1a, by words */
+	uint64_t sum = UINT64_C(0xcbf29ce484222325); /* like FNV-1a, by words */
 	uint32_t i;
 
 	for (i = 0; i < len / sizeof(*words); i++)
-		sum = (sum ^ words[i]) * UINT64_C(0x100000001b3);
+		sum = (sum >> 32) ^ (sum ^ words[i]) * UINT64_C(0x100000001b3);
 	return sum;
 }
 

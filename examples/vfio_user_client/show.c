@@ -101,8 +101,8 @@ show_region(struct rte_vfio_user_client *client, uint32_t index)
 	if (ret < 0)
 		return ret;
 	if (info->size != 0) {
-		show(index < RTE_DIM(names) ? names[index] : "more", "%6llu bytes%s%s%s", info->size,
-		     info->flags & VFIO_REGION_INFO_FLAG_READ ? ", read" : "",
+		show(index < RTE_DIM(names) ? names[index] : "more", "%6llu bytes%s%s%s",
+		     info->size, info->flags & VFIO_REGION_INFO_FLAG_READ ? ", read" : "",
 		     info->flags & VFIO_REGION_INFO_FLAG_WRITE ? ", write" : "",
 		     info->flags & VFIO_REGION_INFO_FLAG_MMAP ? ", mmap" : "");
 		show_areas(info);

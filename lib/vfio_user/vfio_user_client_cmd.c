@@ -117,6 +117,8 @@ query(struct rte_vfio_user_client *client, uint16_t command, void *head,
 		if (creq.data_len < head_len)
 			goto free_data;
 		memcpy(&needed, creq.data, sizeof(needed));
+		if (needed < head_len)
+			goto free_data;
 		if (needed <= argsz) {
 			*reply = creq.data;
 			*len = creq.data_len;

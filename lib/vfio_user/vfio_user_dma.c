@@ -298,7 +298,7 @@ access_region(const struct rte_vfio_user_dma_info *info, bool is_write,
 	      uint64_t iova, void *buf, uint64_t len,
 	      struct vfio_user_dma_piece *piece)
 {
-	uint8_t *va = (uint8_t *)info->va + (iova - info->iova);
+	uint8_t *va;
 
 	if ((info->prot & (is_write ? PROT_WRITE : PROT_READ)) == 0)
 		return -EPERM;
@@ -306,6 +306,7 @@ access_region(const struct rte_vfio_user_dma_info *info, bool is_write,
 	piece->len = RTE_MIN(len, info->size - (iova - info->iova));
 	switch (info->mode) {
 	case RTE_VFIO_USER_DMA_MMAP:
+		va = (uint8_t *)info->va + (iova - info->iova);
 		if (is_write)
 			memcpy(va, buf, piece->len);
 		else

@@ -1,0 +1,129 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright(c) 2026 dpdk-vfio-user contributors
+#
+# Sourced by fetch-qemu.sh and fetch-kernel.sh: unpack packages of a Debian
+# release other than the installed one into a cache folder, with apt and
+# "dpkg -x" alone. Nothing is installed, no root rights are needed, and apt's
+# own state on the machine is neither used nor changed.
+
+# The newest release that has what we need; its backports have QEMU >= 10.1.
+DEBIAN_RELEASE=${DEBIAN_RELEASE:-trixie}
+DEBIAN_KEYRING=/usr/share/keyrings/debian-archive-keyring.gpg
+CACHE=${VFIO_USER_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}}/dpdk-vfio-user
+
+die()
+{
+	echo "${0##*/}: $*" >&2
+	exit 1
+}
+
+# One run at a time per cache: the second one finds the first one's result.
+lock_cache()
+{
+	mkdir -p "$CACHE"
+	exec 9>"$CACHE/lock"
+	flock -w 600 9 || die "another run holds $CACHE/lock"
+}
+
+# The machine's own mirror, so that one behind a firewall or cache is kept.
+debian_mirror()
+{
+	local codename
+
+	# shellcheck source=/dev/null
+	codename=$(. /etc/os-release && [ "${ID:-}" = debian ] && echo "${VERSION_CODENAME:-}") || codename=
+	[ -n "$codename" ] || die "not a Debian machine: cannot tell the mirror"
+	apt-get indextargets --no-release-info \
+		--format "\$(CREATED_BY)|\$(RELEASE)|\$(COMPONENT)|\$(REPO_URI)" |
+		sed -n "s/^Packages|$codename|main|//p" | sed -n 1p
+}
+
+# Write apt's configuration for a state of its own below $1. It is given with
+# -c, so that it is read last: the machine's settings for the network (proxy,
+# credentials) hold, its update hooks are taken out.
+write_apt_conf()
+{
+	local dir=$1 mirror suite
+
+	mirror=$(debian_mirror)
+	[ -n "$mirror" ] || die "apt has no Debian mirror configured"
+	[ -r "$DEBIAN_KEYRING" ] || die "no $DEBIAN_KEYRING (package debian-archive-keyring)"
+	mkdir -p "$dir/lists/partial" "$dir/archives/partial"
+	: >"$dir/status"
+	for suite in "$DEBIAN_RELEASE" "$DEBIAN_RELEASE-backports"; do
+		echo "deb [arch=amd64 signed-by=$DEBIAN_KEYRING] $mirror $suite main"
+	done >"$dir/sources.list"
+	cat >"$dir/apt.conf" <<-CONF
+		#clear APT::Update;
+		#clear DPkg;
+		#clear Dir::Cache;
+		APT::Architecture "amd64";
+		APT::Architectures { "amd64"; };
+		APT::Sandbox::User "root";
+		APT::Install-Recommends "false";
+		Acquire::Languages "none";
+		Acquire::Retries "3";
+		Debug::NoLocking "true";
+		Dir::Etc::sourcelist "$dir/sources.list";
+		Dir::Etc::sourceparts "/dev/null";
+		Dir::Etc::preferences "/dev/null";
+		Dir::Etc::preferencesparts "/dev/null";
+		Dir::State "$dir";
+		Dir::State::lists "$dir/lists";
+		Dir::State::status "$dir/status";
+		Dir::Cache "$dir";
+		Dir::Cache::archives "$dir/archives";
+	CONF
+}
+
+# begin DIR: start filling $CACHE/DIR.tmp, which publish turns into $CACHE/DIR,
+# so that DIR is complete or absent. The lock says that a DIR.tmp found here is
+# what an interrupted run left.
+begin()
+{
+	tmp=$CACHE/$1.tmp
+	rm -rf "$tmp"
+	mkdir -p "$tmp/apt" "$tmp/root"
+	write_apt_conf "$tmp/apt"
+	in_apt -qq update || die "apt-get update failed"
+}
+
+in_apt()
+{
+	apt-get -c "$tmp/apt/apt.conf" "$@" >&2
+}
+
+# unpack_with_depends SUITE PACKAGE...: the status file is empty, so that apt
+# resolves as for an empty machine and takes every library that is needed.
+unpack_with_depends()
+{
+	echo "${0##*/}: fetching ${*:2} of Debian $1 and what it depends on" >&2
+	in_apt -qq -y -t "$1" --download-only install "${@:2}" ||
+		die "cannot download ${*:2} of $1"
+	unpack
+}
+
+# unpack_alone PACKAGE...: the packages as they are.
+unpack_alone()
+{
+	echo "${0##*/}: fetching $*" >&2
+	(cd "$tmp/apt/archives" && in_apt -qq download "$@") ||
+		die "cannot download $*"
+	unpack
+}
+
+unpack()
+{
+	local deb
+
+	for deb in "$tmp"/apt/archives/*.deb; do
+		dpkg -x "$deb" "$tmp/root"
+	done
+}
+
+publish()
+{
+	rm -rf "$tmp/apt" "${CACHE:?}/$1"
+	mv "$tmp" "$CACHE/$1"
+}

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright(c) 2026 dpdk-vfio-user contributors
+"""Options, and what was logged when a test fails."""
+
+import os
+
+import pytest
+
+import vm
+
+# Set to 1 where everything must be there: what is missing fails then.
+REQUIRED = os.environ.get("VFIO_USER_VM_REQUIRED") == "1"
+LABS = []
+
+
+def pytest_addoption(parser):
+    """Add --build-dir, unless another folder's tests did."""
+    try:
+        parser.addoption("--build-dir", default=os.environ.get("VFIO_USER_BUILD_DIR", "build"),
+                         help="meson's build folder (default: build)")
+    except ValueError:
+        pass
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport():
+    """Add the logs' last lines to the report of a failed test."""
+    outcome = yield
+    report = outcome.get_result()
+    if report.failed:
+        for lab in LABS:
+            report.sections += lab.report().items()
+
+
+def missing(reason):
+    """Skip for a reason, or fail where nothing may be skipped."""
+    if REQUIRED:
+        pytest.fail(reason, pytrace=False)
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def images(tmp_path_factory):
+    """QEMU, kernel and initramfs."""
+    try:
+        return vm.Images.get(str(tmp_path_factory.mktemp("images")))
+    except vm.Missing as error:
+        return missing(str(error))
+
+
+@pytest.fixture(scope="session")
+def demo(request):
+    """The path of the demo device's server."""
+    folder = request.config.getoption("--build-dir")
+    path = os.path.join(os.path.abspath(folder), "examples", "vfio_user_demo")
+    if not (os.path.isfile(path) and os.access(path, os.X_OK)):
+        missing("no program %s" % path)
+    return path
+
+
+def run_lab():
+    """Provide a place for processes, known to the reports meanwhile."""
+    with vm.Lab() as place:
+        LABS.append(place)
+        yield place
+        LABS.remove(place)
+
+
+@pytest.fixture(scope="module")
+def module_lab():
+    """A place for the processes of a module's tests."""
+    yield from run_lab()
+
+
+@pytest.fixture
+def lab():
+    """A place for the processes of one test."""
+    yield from run_lab()
