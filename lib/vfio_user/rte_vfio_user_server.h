@@ -822,6 +822,7 @@ rte_vfio_user_server_dma_writev(struct rte_vfio_user_server *srv,
  * @return
  *   As rte_vfio_user_server_dma_readv().
  */
+__rte_experimental
 static inline int
 rte_vfio_user_server_dma_read(struct rte_vfio_user_server *srv, uint64_t iova,
 			      void *buf, uint64_t len)
@@ -848,6 +849,7 @@ rte_vfio_user_server_dma_read(struct rte_vfio_user_server *srv, uint64_t iova,
  * @return
  *   As rte_vfio_user_server_dma_writev().
  */
+__rte_experimental
 static inline int
 rte_vfio_user_server_dma_write(struct rte_vfio_user_server *srv, uint64_t iova,
 			       const void *buf, uint64_t len)

@@ -74,10 +74,11 @@ struct vfio_user_deferred {
 	void *data; /* malloc(3) */
 };
 
-/** A second client that is told EBUSY. */
+/** A second client, until its VERSION is complete and is answered EBUSY. */
 struct vfio_user_visitor {
 	int fd; /* -1: free */
 	uint64_t deadline;
+	struct vfio_user_rx *rx;
 };
 
 struct rte_vfio_user_server {
@@ -158,6 +159,9 @@ int vfio_user_server_attach(struct rte_vfio_user_server *srv, int fd);
 
 /** Drop the client, if there is one; the caller owns main. */
 void vfio_user_server_drop(struct rte_vfio_user_server *srv, const char *why);
+
+/** Close the socket of a second client, if there is one. */
+void vfio_user_server_free_visitor(struct vfio_user_visitor *visitor);
 
 /** Drop the client after the queued replies have left. */
 void vfio_user_server_close_soon(struct rte_vfio_user_server *srv);

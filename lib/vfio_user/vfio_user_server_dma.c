@@ -308,7 +308,7 @@ copy_op(bool is_write, const struct rte_vfio_user_dma_sg *sg, uint32_t nb_sg)
 	if (!is_write)
 		return op;
 
-	for (i = 0; i < nb_sg && sg[i].len <= SIZE_MAX - total; i++)
+	for (i = 0; i < nb_sg && sg[i].len < SIZE_MAX - total; i++)
 		total += sg[i].len;
 	pos = op->copy = i < nb_sg ? NULL : malloc(total + 1);
 	if (pos == NULL) {

@@ -138,59 +138,83 @@ vfio_user_server_drop(struct rte_vfio_user_server *srv, const char *why)
 
 /* -------------------------------------------------------------- visitors */
 
-static void
-free_visitor(struct vfio_user_visitor *visitor)
+void
+vfio_user_server_free_visitor(struct vfio_user_visitor *visitor)
 {
-	vfio_user_fd_close(visitor->fd);
+	if (visitor->fd < 0)
+		return;
+	close(visitor->fd);
 	visitor->fd = -1;
+	vfio_user_rx_fini(visitor->rx);
+	free(visitor->rx);
+	visitor->rx = NULL;
 }
 
-/* The device is taken: remember who asks, to answer its VERSION. */
+static int
+open_visitor(struct rte_vfio_user_server *srv, uint32_t slot, int fd)
+{
+	struct epoll_event ev = { .events = EPOLLIN };
+	struct vfio_user_visitor *visitor = &srv->visitors[slot];
+	struct vfio_user_rx *rx = malloc(sizeof(*rx));
+
+	if (rx == NULL)
+		return -ENOMEM;
+	if (vfio_user_rx_init(rx, VFIO_USER_MAX_MSG_SIZE(VFIO_USER_MAX_VERSION_DATA)) < 0)
+		goto free_rx;
+	ev.data.u64 = VFIO_USER_TAG_VISITOR + slot;
+	if (epoll_ctl(srv->epfd, EPOLL_CTL_ADD, fd, &ev) < 0)
+		goto fini_rx;
+	visitor->fd = fd;
+	visitor->rx = rx;
+	visitor->deadline = vfio_user_now() +
+		srv->conf.msg_timeout_ms * VFIO_USER_NS_PER_MS;
+	return 0;
+
+fini_rx:
+	vfio_user_rx_fini(rx);
+free_rx:
+	free(rx);
+	return -ENOMEM;
+}
+
+/* The device is taken: hear whoever asks, to answer its VERSION. */
 static void
 add_visitor(struct rte_vfio_user_server *srv, int fd)
 {
-	struct epoll_event ev = { .events = EPOLLIN };
-	struct vfio_user_visitor *visitor;
 	uint32_t i;
 
-	for (i = 0; i < VFIO_USER_MAX_VISITORS; i++) {
-		visitor = &srv->visitors[i];
-		if (visitor->fd >= 0)
-			continue;
-		ev.data.u64 = VFIO_USER_TAG_VISITOR + i;
-		if (epoll_ctl(srv->epfd, EPOLL_CTL_ADD, fd, &ev) < 0)
+	for (i = 0; i < VFIO_USER_MAX_VISITORS; i++)
+		if (srv->visitors[i].fd < 0)
 			break;
-		visitor->fd = fd;
-		visitor->deadline = vfio_user_now() +
-			srv->conf.msg_timeout_ms * VFIO_USER_NS_PER_MS;
-		return;
-	}
-	close(fd);
+	if (i == VFIO_USER_MAX_VISITORS || open_visitor(srv, i, fd) < 0)
+		close(fd);
 }
 
 static void
 answer_visitor(struct vfio_user_visitor *visitor)
 {
-	struct vfio_user_hdr hdr;
-	char rest[4096];
-	ssize_t len;
+	struct vfio_user_msg msg;
+	int ret;
 
 	if (visitor->fd < 0)
 		return;
-	len = recv(visitor->fd, &hdr, sizeof(hdr), MSG_DONTWAIT | MSG_PEEK);
-	if (len > 0 && len < (ssize_t)sizeof(hdr))
+	ret = vfio_user_rx_recv(visitor->rx, visitor->fd);
+	if (ret == -EAGAIN)
 		return;
-	if (len == (ssize_t)sizeof(hdr)) {
-		hdr.flags = VFIO_USER_F_TYPE_REPLY | VFIO_USER_F_ERROR;
-		hdr.error_no = EBUSY;
-		hdr.msg_size = sizeof(hdr);
-		/* what is left unread would turn the reply into a reset */
-		while (recv(visitor->fd, rest, sizeof(rest), MSG_DONTWAIT) > 0)
-			;
-		if (send(visitor->fd, &hdr, sizeof(hdr), MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+	if (ret > 0)
+		ret = vfio_user_rx_next(visitor->rx, &msg);
+	if (ret == 0)
+		return; /* the rest of it will come */
+	if (ret == 1) {
+		msg.hdr.flags = VFIO_USER_F_TYPE_REPLY | VFIO_USER_F_ERROR;
+		msg.hdr.error_no = EBUSY;
+		msg.hdr.msg_size = sizeof(msg.hdr);
+		if (send(visitor->fd, &msg.hdr, sizeof(msg.hdr),
+			 MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
 			VFIO_USER_LOG(DEBUG, "a second client left: %s", strerror(errno));
+		vfio_user_msg_release(&msg);
 	}
-	free_visitor(visitor);
+	vfio_user_server_free_visitor(visitor);
 }
 
 /* The present client has gone, though its last messages may wait to be read. */
@@ -325,7 +349,7 @@ run_timers(struct rte_vfio_user_server *srv)
 	}
 	for (i = 0; i < VFIO_USER_MAX_VISITORS; i++)
 		if (srv->visitors[i].fd >= 0 && srv->visitors[i].deadline <= now)
-			free_visitor(&srv->visitors[i]);
+			vfio_user_server_free_visitor(&srv->visitors[i]);
 	vfio_user_conn_expire(&srv->main, now);
 	vfio_user_conn_expire(&srv->twin, now);
 	if (srv->state == VFIO_USER_NEGOTIATING && srv->negotiate_by <= now)
