@@ -16,10 +16,11 @@
  *
  * Errors: functions return 0 (or a count) or a negative errno; functions that
  * return a pointer return NULL and set rte_errno. Over a connection a small
- * set of values has a fixed meaning: -ENOTCONN (no peer, or the peer is gone),
- * -EPROTO (the peer's byte stream cannot be trusted, the connection is
- * closed), -ETIMEDOUT (no reply in time). Any other value a client function
- * returns for a request is the errno that the server put into its reply.
+ * set of values has a fixed meaning: -ENOTCONN (no peer, or the peer is gone,
+ * or it broke the framing of its byte stream, which closes the connection),
+ * -EPROTO (the peer's reply is malformed; the connection stays), -ETIMEDOUT (no
+ * reply in time). Any other value a client function returns for a request is
+ * the errno that the server put into its reply.
  */
 
 #include <errno.h>

@@ -507,7 +507,10 @@ struct rte_vfio_user_server_ops {
 	 * this client wait.
 	 */
 	int (*quiesce)(struct rte_vfio_user_server *srv, void *priv);
-	/** The command that asked for quiesce() has been carried out. */
+	/**
+	 * The command that asked for quiesce() has been carried out, or its
+	 * client left before quiesce() was complete (after reset()).
+	 */
 	void (*resume)(struct rte_vfio_user_server *srv, void *priv);
 	/** The client changed an interrupt of an index by SET_IRQS. */
 	void (*irq_changed)(struct rte_vfio_user_server *srv, uint32_t index,
@@ -628,7 +631,14 @@ rte_vfio_user_server_dma_lookup(const struct rte_vfio_user_server *srv,
 				uint64_t iova,
 				struct rte_vfio_user_dma_info *info);
 
-/** Number of DMA mappings. Poller thread. */
+/**
+ * Number of DMA mappings. Poller thread.
+ *
+ * @param srv
+ *   The device.
+ * @return
+ *   The number of mappings.
+ */
 __rte_experimental
 uint32_t
 rte_vfio_user_server_dma_count(const struct rte_vfio_user_server *srv);
@@ -784,7 +794,10 @@ rte_vfio_user_dma_va(struct rte_vfio_user_dma_reader *reader, uint64_t iova,
  *   - 0: all bytes were copied
  *   - -EFAULT: an address is not mapped
  *   - -EPERM: a mapping does not allow reading
- *   - -ENOTCONN, -ETIMEDOUT, -EIO (short reply), or the client's errno
+ *   - -ENOTCONN, -ETIMEDOUT, -EIO (short reply), -EPROTO (malformed reply), or
+ *     the client's errno
+ *   - -EAGAIN: 1024 requests are in flight; -ENOMEM
+ *   - -EINVAL: bad argument
  */
 __rte_experimental
 int

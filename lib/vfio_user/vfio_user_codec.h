@@ -75,8 +75,8 @@ int vfio_user_decode_dma_unmap(const void *payload,
 			       struct vfio_user_dma_unmap *unmap);
 
 /**
- * Read and check SET_IRQS against an index of irq_count interrupts. The
- * booleans, if any, follow the structure in the payload.
+ * Read and check SET_IRQS; the range is checked by vfio_user_check_irq_range().
+ * The booleans, if any, follow the structure in the payload.
  */
 int vfio_user_decode_set_irqs(const void *payload, uint32_t payload_len,
 			      uint32_t nb_fds, struct vfio_irq_set *set);

@@ -25,6 +25,8 @@
  * raises its limit and lets requests wait instead.
  */
 #define TX_PAUSE (4u << 20)
+/* or queued messages with file descriptors, which are open meanwhile */
+#define MARKS_PAUSE 16
 
 int
 vfio_user_conn_init(struct vfio_user_conn *conn, int epfd, uint32_t epoll_tag,
@@ -211,7 +213,9 @@ vfio_user_conn_close(struct vfio_user_conn *conn)
 	vfio_user_tx_fini(&conn->tx);
 	pthread_mutex_unlock(&conn->lock);
 	if (fd >= 0) {
-		close(fd); /* also leaves the epoll set */
+		/* closing alone does not end it: others may have the socket, too */
+		epoll_ctl(conn->epfd, EPOLL_CTL_DEL, fd, NULL);
+		close(fd);
 		vfio_user_rx_fini(&conn->rx);
 	}
 }
@@ -311,54 +315,107 @@ dispatch_reply(struct vfio_user_conn *conn, struct vfio_user_msg *msg)
 	vfio_user_msg_release(msg);
 }
 
+/* Lock held: so much waits for the peer that it gets no more work done. */
+static bool
+tx_full(const struct vfio_user_conn *conn)
+{
+	return conn->pause_at != UINT32_MAX &&
+		(vfio_user_tx_queued(&conn->tx) >= conn->pause_at ||
+		 conn->tx.nb_marks >= MARKS_PAUSE);
+}
+
+/* Lock held: replies to our own requests are always taken. */
+static bool
+may_receive(const struct vfio_user_conn *conn)
+{
+	return conn->nb_pending != 0 || (!conn->paused && !tx_full(conn));
+}
+
+bool
+vfio_user_conn_full(struct vfio_user_conn *conn)
+{
+	bool full;
+
+	pthread_mutex_lock(&conn->lock);
+	full = tx_full(conn);
+	pthread_mutex_unlock(&conn->lock);
+	return full;
+}
+
+static bool
+receiving(struct vfio_user_conn *conn)
+{
+	bool may;
+
+	pthread_mutex_lock(&conn->lock);
+	may = may_receive(conn);
+	pthread_mutex_unlock(&conn->lock);
+	return may;
+}
+
+bool
+vfio_user_conn_has_more(struct vfio_user_conn *conn)
+{
+	return conn->stopped && receiving(conn);
+}
+
+static void
+dispatch(struct vfio_user_conn *conn, struct vfio_user_msg *msg)
+{
+	/* a nested receive must leave this message where it is */
+	vfio_user_rx_hold(&conn->rx);
+	if (vfio_user_is_reply(&msg->hdr))
+		dispatch_reply(conn, msg);
+	else
+		conn->on_request(conn, msg, conn->arg);
+}
+
 /* Messages dispatched, or -EPROTO. */
 static int
 dispatch_all(struct vfio_user_conn *conn)
 {
+	uint8_t *outer = conn->rx.held;
 	struct vfio_user_msg msg;
-	int nb = 0, ret;
+	int nb, ret = 0;
 
-	while ((ret = vfio_user_rx_next(&conn->rx, &msg)) != 0) {
-		if (ret < 0) {
-			VFIO_USER_LOG_PEER(&conn->limit, "bad header: command %u,"
-					   " size %u, flags 0x%x", msg.hdr.command,
-					   msg.hdr.msg_size, msg.hdr.flags);
-			return ret;
+	conn->stopped = false;
+	for (nb = 0; ; nb++) {
+		if (nb != 0 && !receiving(conn)) {
+			conn->stopped = true; /* replies have to leave first */
+			break;
 		}
-		nb++;
-		if (vfio_user_is_reply(&msg.hdr))
-			dispatch_reply(conn, &msg);
-		else
-			conn->on_request(conn, &msg, conn->arg);
+		ret = vfio_user_rx_next(&conn->rx, &msg);
+		if (ret <= 0)
+			break;
+		dispatch(conn, &msg);
 	}
-	return nb;
+	vfio_user_rx_unhold(&conn->rx, outer);
+	if (ret < 0)
+		VFIO_USER_LOG_PEER(&conn->limit, "bad header: command %u, size %u,"
+				   " flags 0x%x", msg.hdr.command, msg.hdr.msg_size,
+				   msg.hdr.flags);
+	return ret < 0 ? ret : nb;
 }
 
 int
 vfio_user_conn_pump(struct vfio_user_conn *conn)
 {
-	uint8_t *held;
-	int nb, ret = 0;
+	int nb;
 
 	if (!vfio_user_conn_is_open(conn))
 		return -ENOTCONN;
-	if (conn->paused || vfio_user_conn_queued(conn) >= conn->pause_at)
+	if (!receiving(conn)) {
+		conn->partial_since = 0; /* it is us who stopped */
 		return conn->broken ? -ENOTCONN : -EAGAIN;
-	held = vfio_user_rx_hold(&conn->rx);
-	if (held != NULL) /* nested: an outer frame may have left messages */
-		ret = dispatch_all(conn);
-	if (ret == 0) {
-		if (held == NULL)
-			vfio_user_rx_unhold(&conn->rx, NULL);
-		ret = vfio_user_rx_recv(&conn->rx, conn->fd);
-		if (held == NULL)
-			vfio_user_rx_hold(&conn->rx);
-		if (ret > 0)
-			ret = dispatch_all(conn);
 	}
-	nb = ret;
-	vfio_user_rx_unhold(&conn->rx, held);
-	if (!vfio_user_rx_partial(&conn->rx))
+	/* messages left by a stop, or by the frame that we are nested in */
+	nb = dispatch_all(conn);
+	if (nb == 0) {
+		nb = vfio_user_rx_recv(&conn->rx, conn->fd);
+		if (nb > 0)
+			nb = dispatch_all(conn);
+	}
+	if (conn->stopped || !vfio_user_rx_partial(&conn->rx))
 		conn->partial_since = 0;
 	else if (nb > 0 || conn->partial_since == 0)
 		conn->partial_since = vfio_user_now();
@@ -379,7 +436,7 @@ watch_events(struct vfio_user_conn *conn)
 
 	if (queued != 0)
 		ev.events |= EPOLLOUT;
-	if (queued < conn->pause_at && !conn->paused)
+	if (may_receive(conn))
 		ev.events |= EPOLLIN;
 	if (ev.events == conn->watched)
 		return;
@@ -472,13 +529,14 @@ vfio_user_conn_request(struct vfio_user_conn *conn, struct vfio_user_req *req,
 	req->status = VFIO_USER_REQ_BUSY;
 	req->deadline = vfio_user_now() + timeout_ns;
 	pthread_mutex_lock(&conn->lock);
-	ret = alloc_id(conn, req);
+	ret = req->generation == conn->generation ? alloc_id(conn, req) : -ENOTCONN;
 	if (ret == 0) {
 		hdr.msg_id = req->msg_id;
-		ret = send_locked(conn, &hdr, out);
-	}
-	if (ret == 0)
 		link_req(conn, req);
+		ret = send_locked(conn, &hdr, out);
+		if (ret < 0)
+			unlink_req(conn, req);
+	}
 	pthread_mutex_unlock(&conn->lock);
 	return ret;
 }

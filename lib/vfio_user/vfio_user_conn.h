@@ -45,6 +45,7 @@ struct vfio_user_req {
 	uint64_t deadline; /* vfio_user_now() */
 	uint16_t command;
 	uint16_t msg_id;
+	uint32_t generation; /* only valid for this peer, see the connection */
 	/** Freed by its done(): nobody waits in vfio_user_conn_wait(). */
 	bool async;
 	int status; /* VFIO_USER_REQ_BUSY, then what done() returned */
@@ -78,6 +79,7 @@ struct vfio_user_conn {
 	/* owner only */
 	struct vfio_user_rx rx;
 	uint64_t partial_since; /* a message has been incomplete since, or 0 */
+	bool stopped; /* complete messages were left: replies have to leave */
 
 	pthread_mutex_t lock;
 	pthread_cond_t cond; /* ownership free, or a status changed */
@@ -90,6 +92,7 @@ struct vfio_user_conn {
 	uint32_t wanted; /* threads inside vfio_user_conn_own_first() */
 	uint16_t next_id;
 	uint32_t watched; /* epoll events registered */
+	uint32_t generation; /* of the peer; set while there is no socket */
 	bool paused; /* take nothing from the peer; written by the owner */
 	uint64_t stalled_since; /* the peer has taken nothing since, or 0 */
 	struct vfio_user_tx tx;
@@ -205,6 +208,12 @@ int vfio_user_conn_flush(struct vfio_user_conn *conn);
 
 /** Take nothing from the peer for now, or again. Owner only. */
 void vfio_user_conn_pause(struct vfio_user_conn *conn, bool paused);
+
+/** Whether so much is queued that no more work should be done for the peer. */
+bool vfio_user_conn_full(struct vfio_user_conn *conn);
+
+/** Whether received messages wait that vfio_user_conn_pump() would dispatch. */
+bool vfio_user_conn_has_more(struct vfio_user_conn *conn);
 
 /** Bytes queued. */
 uint32_t vfio_user_conn_queued(struct vfio_user_conn *conn);

@@ -16,12 +16,6 @@
 #include "vfio_user_codec.h"
 #include "vfio_user_irq.h"
 
-/* private state bit: the eventfd is in blocking mode, look before writing */
-#define IRQ_BLOCKING (1u << 31)
-
-#define IRQ_PUBLIC (RTE_VFIO_USER_IRQ_ENABLED | RTE_VFIO_USER_IRQ_MASKED | \
-		    RTE_VFIO_USER_IRQ_PENDING | RTE_VFIO_USER_IRQ_ASSERTED)
-
 #define INFO_FLAGS (VFIO_IRQ_INFO_EVENTFD | VFIO_IRQ_INFO_MASKABLE | \
 		    VFIO_IRQ_INFO_AUTOMASKED | VFIO_IRQ_INFO_NORESIZE)
 
@@ -98,19 +92,6 @@ vfio_user_irqs_info(const struct vfio_user_irqs *irqs, struct vfio_irq_info *inf
 
 /* ------------------------------------------------------------ signalling */
 
-static void
-signal_fd(int fd, bool blocking)
-{
-	const uint64_t one = 1;
-	struct pollfd pfd = { .fd = fd, .events = POLLOUT };
-
-	/* a full counter already tells the reader: nothing is lost */
-	if (blocking && poll(&pfd, 1, 0) != 1)
-		return;
-	if (write(fd, &one, sizeof(one)) < 0)
-		return;
-}
-
 static bool
 is_blocking(int fd)
 {
@@ -119,11 +100,21 @@ is_blocking(int fd)
 	return flags < 0 || (flags & O_NONBLOCK) == 0;
 }
 
+/*
+ * The client shares the eventfd and may have made it blocking and full at any
+ * time, so look before each write. (It can still do so between the two.)
+ */
 static void
-signal_optional(int fd)
+signal_fd(int fd)
 {
-	if (fd >= 0)
-		signal_fd(fd, is_blocking(fd));
+	const uint64_t one = 1;
+	struct pollfd pfd = { .fd = fd, .events = POLLOUT };
+
+	/* a full counter already tells the reader: nothing is lost */
+	if (is_blocking(fd) && poll(&pfd, 1, 0) != 1)
+		return;
+	if (write(fd, &one, sizeof(one)) < 0)
+		return;
 }
 
 /* Apply bits to the state; deliver what is due and not masked. */
@@ -135,6 +126,8 @@ update(struct vfio_user_irq_vec *vec, bool automask, uint32_t clear, uint32_t se
 
 	do {
 		new = (old & ~clear) | set;
+		if ((new & RTE_VFIO_USER_IRQ_ENABLED) == 0)
+			new &= ~RTE_VFIO_USER_IRQ_PENDING;
 		fire = (new & RTE_VFIO_USER_IRQ_ENABLED) != 0 &&
 			(new & RTE_VFIO_USER_IRQ_MASKED) == 0 &&
 			(new & (RTE_VFIO_USER_IRQ_PENDING |
@@ -147,7 +140,7 @@ update(struct vfio_user_irq_vec *vec, bool automask, uint32_t clear, uint32_t se
 	} while (!__atomic_compare_exchange_n(&vec->state, &old, new, false,
 					      __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE));
 	if (fire)
-		signal_fd(vec->slot, (new & IRQ_BLOCKING) != 0);
+		signal_fd(vec->slot);
 }
 
 static bool
@@ -176,7 +169,7 @@ vfio_user_irqs_trigger(struct vfio_user_irqs *irqs, uint32_t index, uint32_t vec
 	if ((state & RTE_VFIO_USER_IRQ_ENABLED) == 0)
 		return -ENOENT;
 	if ((state & RTE_VFIO_USER_IRQ_MASKED) == 0 && !automasked(&irqs->index[index]))
-		signal_fd(vec->slot, (state & IRQ_BLOCKING) != 0);
+		signal_fd(vec->slot);
 	else
 		update(vec, automasked(&irqs->index[index]), 0,
 		       RTE_VFIO_USER_IRQ_PENDING);
@@ -211,7 +204,7 @@ vfio_user_irqs_state(const struct vfio_user_irqs *irqs, uint32_t index, uint32_t
 
 	if (vec == NULL)
 		return -EINVAL;
-	return (int)(__atomic_load_n(&vec->state, __ATOMIC_ACQUIRE) & IRQ_PUBLIC);
+	return (int)__atomic_load_n(&vec->state, __ATOMIC_ACQUIRE);
 }
 
 /* --------------------------------------------------------------- SET_IRQS */
@@ -264,9 +257,8 @@ assign(struct vfio_user_irqs *irqs, const struct vfio_irq_set *set,
 			continue;
 		}
 		dup3(fds->fd[i], vec->slot, O_CLOEXEC);
-		update(vec, automasked(&irqs->index[set->index]), IRQ_BLOCKING,
-		       RTE_VFIO_USER_IRQ_ENABLED |
-		       (is_blocking(vec->slot) ? IRQ_BLOCKING : 0));
+		update(vec, automasked(&irqs->index[set->index]), 0,
+		       RTE_VFIO_USER_IRQ_ENABLED);
 	}
 	return 0;
 }
@@ -278,7 +270,7 @@ drop_mask_fd(struct vfio_user_irq_vec *vec)
 	vec->mask_fd = -1;
 }
 
-/* Closing it ends the watch only if no other process shares the eventfd. */
+/* Closing it does not end the watch: the client shares the eventfd. */
 static void
 drop_unmask_fd(struct vfio_user_irqs *irqs, struct vfio_user_irq_vec *vec)
 {
@@ -292,7 +284,8 @@ drop_unmask_fd(struct vfio_user_irqs *irqs, struct vfio_user_irq_vec *vec)
 static int
 watch_resample(struct vfio_user_irqs *irqs, uint32_t index, uint32_t vector, int fd)
 {
-	struct epoll_event ev = { .events = EPOLLIN };
+	/* by edges: one read may leave a count that never ends (EFD_SEMAPHORE) */
+	struct epoll_event ev = { .events = EPOLLIN | EPOLLET };
 
 	ev.data.u64 = irqs->epoll_tag | (uint64_t)index << 48 | (uint64_t)vector << 32;
 	return epoll_ctl(irqs->epfd, EPOLL_CTL_ADD, fd, &ev) < 0 ? -errno : 0;
@@ -330,15 +323,16 @@ static void
 mask_vec(struct vfio_user_irq_vec *vec)
 {
 	__atomic_fetch_or(&vec->state, RTE_VFIO_USER_IRQ_MASKED, __ATOMIC_ACQ_REL);
-	signal_optional(vec->mask_fd);
+	if (vec->mask_fd >= 0)
+		signal_fd(vec->mask_fd);
 }
 
 static void
 unmask_vec(const struct vfio_user_irq_index *idx, struct vfio_user_irq_vec *vec)
 {
 	update(vec, automasked(idx), RTE_VFIO_USER_IRQ_MASKED, 0);
-	if (!automasked(idx))
-		signal_optional(vec->unmask_fd);
+	if (!automasked(idx) && vec->unmask_fd >= 0)
+		signal_fd(vec->unmask_fd);
 }
 
 /* DATA_NONE and DATA_BOOL. */

@@ -23,7 +23,7 @@
 struct runner_entry {
 	TAILQ_ENTRY(runner_entry) next;
 	struct rte_vfio_user_server *srv;
-	bool removed; /* by a callback of its own; freed by the thread */
+	bool removed; /* while it was being polled; freed by the thread */
 };
 
 struct rte_vfio_user_runner {
@@ -231,13 +231,14 @@ rte_vfio_user_runner_remove(struct rte_vfio_user_runner *runner,
 	if (entry != NULL) {
 		ret = 0;
 		epoll_ctl(runner->epfd, EPOLL_CTL_DEL, rte_vfio_user_server_fd(srv), NULL);
-		if (pthread_equal(pthread_self(), runner->thread) &&
-		    entry == runner->current) {
-			entry->removed = true;
-		} else {
-			while (entry == runner->current)
-				pthread_cond_wait(&runner->cond, &runner->lock);
+		if (entry != runner->current) {
 			unlink_entry(runner, entry);
+		} else {
+			/* from here on it is the thread's, which frees it */
+			entry->removed = true;
+			while (entry == runner->current &&
+			       !pthread_equal(pthread_self(), runner->thread))
+				pthread_cond_wait(&runner->cond, &runner->lock);
 		}
 	}
 	pthread_mutex_unlock(&runner->lock);

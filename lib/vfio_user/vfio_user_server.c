@@ -3,6 +3,7 @@
  */
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -234,6 +235,8 @@ start_listening(struct rte_vfio_user_server *srv)
 
 	if (srv->sock_path != NULL)
 		fd = vfio_user_sock_listen(srv->sock_path, srv->conf.sock_mode);
+	else if (fcntl(fd, F_SETFL, O_NONBLOCK) < 0) /* accept must not block */
+		return -errno;
 	if (fd < 0)
 		return fd;
 	srv->listen_fd = fd;

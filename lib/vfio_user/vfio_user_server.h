@@ -102,6 +102,7 @@ struct rte_vfio_user_server {
 	int wake_fd;
 	int timer_fd;
 	uint64_t timer_at; /* armed for, 0: not armed */
+	uint64_t grace_ns; /* next pause while readers are waited for */
 	uint32_t wake; /* atomic: the poller has something to look at */
 	uint32_t users; /* atomic: other threads inside DMA functions */
 	struct vfio_user_visitor visitors[VFIO_USER_MAX_VISITORS];
@@ -113,7 +114,8 @@ struct rte_vfio_user_server {
 	struct rte_vfio_user_negotiated neg;
 	uint64_t negotiate_by; /* deadline of VERSION */
 	bool closing; /* drop the client once the replies have left */
-	bool old_dma_layout; /* the client sends QEMU 10.1's DMA replies */
+	bool quiescing; /* it left while a quiesce was pending */
+	uint32_t generation; /* atomic: counts clients */
 	uint32_t xfer_size; /* atomic: negotiated, for DMA from any thread */
 
 	/* requests in progress; poller only */

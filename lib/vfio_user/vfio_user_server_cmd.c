@@ -235,10 +235,10 @@ do_dma_unmap(struct rte_vfio_user_server *srv, struct vfio_user_msg *msg)
 		region = vfio_user_dma_exact(&srv->dma, unmap.addr, unmap.size);
 		if (region == NULL)
 			return -ENOENT;
-		notify_unmap(srv, region);
 		ret = vfio_user_dma_remove(&srv->dma, region);
 		if (ret < 0)
 			return ret;
+		notify_unmap(srv, region); /* it is still mapped */
 	}
 	unmap.argsz = sizeof(unmap);
 	return hold_reply(srv, msg, &unmap, 0);

@@ -53,24 +53,36 @@ chunk_iova(const struct dma_op *op)
 
 /* ---------------------------------------------------------------- replies */
 
+/* QEMU 10.1: a count of 32 bits, the data right behind it. */
+static bool
+take_old_read(struct dma_op *op, const struct vfio_user_msg *reply)
+{
+	const uint32_t head_len = sizeof(uint64_t) + sizeof(uint32_t);
+	uint64_t addr;
+	uint32_t count;
+
+	if (reply->len != head_len + op->chunk)
+		return false;
+	memcpy(&addr, reply->payload, sizeof(addr));
+	memcpy(&count, reply->payload + sizeof(addr), sizeof(count));
+	if (addr != chunk_iova(op) || count != op->chunk)
+		return false;
+	memcpy(chunk_buf(op), reply->payload + head_len, op->chunk);
+	return true;
+}
+
 static int
 take_read(struct dma_op *op, const struct vfio_user_msg *reply)
 {
 	struct vfio_user_dma_access head;
 
+	if (take_old_read(op, reply))
+		return 0;
 	if (reply->len < sizeof(head))
 		return -EPROTO;
 	memcpy(&head, reply->payload, sizeof(head));
-	if (head.addr != chunk_iova(op))
-		return -EPROTO;
-	/* QEMU 10.1: a count of 32 bits, the data right behind it */
-	if (reply->len == sizeof(head) + op->chunk - sizeof(uint32_t) &&
-	    (uint32_t)head.count == op->chunk) {
-		memcpy(chunk_buf(op), reply->payload + sizeof(head) - sizeof(uint32_t),
-		       op->chunk);
-		return 0;
-	}
-	if (head.count > op->chunk || head.count != reply->len - sizeof(head))
+	if (head.addr != chunk_iova(op) || head.count > op->chunk ||
+	    head.count != reply->len - sizeof(head))
 		return -EPROTO;
 	if (head.count < op->chunk)
 		return -EIO; /* a short read is the client's choice */
@@ -115,6 +127,13 @@ take_reply(struct dma_op *op, int status, struct vfio_user_msg *reply)
 
 /* --------------------------------------------------------------- requests */
 
+/* An access belongs to the client it began with. */
+static uint32_t
+generation(const struct rte_vfio_user_server *srv)
+{
+	return __atomic_load_n(&srv->generation, __ATOMIC_ACQUIRE);
+}
+
 static struct vfio_user_conn *
 request_conn(struct rte_vfio_user_server *srv)
 {
@@ -157,6 +176,8 @@ advance(struct dma_op *op)
 
 	skip(op, 0); /* leading pieces of no length */
 	while (op->cur < op->nb_sg) {
+		if (op->req.generation != generation(op->srv))
+			return -ENOTCONN;
 		left = op->sg[op->cur].len - op->off;
 		if (!vfio_user_range_valid(chunk_iova(op), left))
 			return -EFAULT;
@@ -228,6 +249,7 @@ transfer(struct rte_vfio_user_server *srv, bool is_write,
 		return -EINVAL;
 	}
 	__atomic_fetch_add(&srv->users, 1, __ATOMIC_ACQUIRE);
+	op.req.generation = generation(srv);
 	do {
 		ret = advance(&op);
 		if (ret > 0)
@@ -266,12 +288,13 @@ complete(struct dma_op *op, int status)
 static void
 step(struct dma_op *op)
 {
+	struct rte_vfio_user_server *srv = op->srv;
 	int ret = advance(op);
 
 	if (ret <= 0)
 		complete(op, ret);
-	else
-		vfio_user_server_wake(op->srv); /* to watch the deadline */
+	else /* it may be complete and freed by now */
+		vfio_user_server_wake(srv); /* to watch the deadline */
 }
 
 static int
@@ -343,6 +366,7 @@ rte_vfio_user_server_dma_submit(struct rte_vfio_user_server *srv, bool is_write,
 	op->arg = arg;
 	op->req.done = async_done;
 	op->req.async = true;
+	op->req.generation = generation(srv);
 	__atomic_fetch_add(&srv->users, 1, __ATOMIC_ACQUIRE);
 	step(op);
 	__atomic_fetch_sub(&srv->users, 1, __ATOMIC_RELEASE);

@@ -17,8 +17,9 @@
 
 #define MAX_EVENTS 16
 
-/* how soon to look again whether readers have left */
+/* how soon to look again whether readers have left, and the longest pause */
 #define GRACE_NS UINT64_C(100000)
+#define GRACE_MAX_NS UINT64_C(5000000)
 
 /* how soon to try again when accept() fails */
 #define ACCEPT_RETRY_NS UINT64_C(100000000)
@@ -65,8 +66,11 @@ listen_events(struct rte_vfio_user_server *srv, bool wanted)
 int
 vfio_user_server_attach(struct rte_vfio_user_server *srv, int fd)
 {
+	uint32_t generation = srv->generation + 1;
 	int ret;
 
+	__atomic_store_n(&srv->generation, generation, __ATOMIC_RELEASE);
+	srv->main.generation = srv->twin.generation = generation;
 	ret = vfio_user_conn_open(&srv->main, fd,
 			VFIO_USER_MAX_MSG_SIZE(srv->conf.max_data_xfer_size));
 	if (ret < 0) {
@@ -125,6 +129,8 @@ vfio_user_server_drop(struct rte_vfio_user_server *srv, const char *why)
 	vfio_user_server_drop_requests(srv);
 	if (running && srv->ops.reset != NULL)
 		srv->ops.reset(srv, RTE_VFIO_USER_RESET_LOST_CONN, srv->ops_priv);
+	if (srv->quiescing && srv->ops.resume != NULL)
+		srv->ops.resume(srv, srv->ops_priv);
 	if (srv->dma_ops.unmap != NULL)
 		TAILQ_FOREACH(region, &srv->dma.regions, next)
 			srv->dma_ops.unmap(srv, &region->info, srv->dma_priv);
@@ -280,6 +286,12 @@ conn_times(struct vfio_user_conn *conn, uint32_t ms)
 	return earlier(deadline, after(stalled, ms));
 }
 
+static bool
+waits_for_readers(const struct rte_vfio_user_server *srv)
+{
+	return vfio_user_dma_unsettled(&srv->dma) || srv->state == VFIO_USER_LEAVING;
+}
+
 static uint64_t
 next_deadline(struct rte_vfio_user_server *srv)
 {
@@ -287,8 +299,10 @@ next_deadline(struct rte_vfio_user_server *srv)
 	uint64_t at = srv->listen_at;
 	uint32_t i;
 
-	if (vfio_user_dma_unsettled(&srv->dma) || srv->state == VFIO_USER_LEAVING)
-		at = earlier(at, vfio_user_now() + GRACE_NS);
+	if (!waits_for_readers(srv))
+		srv->grace_ns = GRACE_NS;
+	else
+		at = earlier(at, vfio_user_now() + srv->grace_ns);
 	if (srv->state == VFIO_USER_NEGOTIATING)
 		at = earlier(at, srv->negotiate_by);
 	if (srv->state == VFIO_USER_NEGOTIATING || srv->state == VFIO_USER_RUNNING) {
@@ -343,6 +357,7 @@ run_timers(struct rte_vfio_user_server *srv)
 	if (read(srv->timer_fd, &count, sizeof(count)) < 0 && errno != EAGAIN)
 		VFIO_USER_LOG(ERR, "timer: %s", strerror(errno));
 	srv->timer_at = 0;
+	srv->grace_ns = RTE_MIN(2 * srv->grace_ns, GRACE_MAX_NS);
 	if (srv->listen_at != 0 && srv->listen_at <= now) {
 		srv->listen_at = 0;
 		listen_events(srv, srv->state != VFIO_USER_LEAVING);
@@ -469,16 +484,29 @@ check_events(struct rte_vfio_user_server *srv)
 	return done;
 }
 
+/* Grace periods, and the requests that have waited for their end. */
+static int
+settle(struct rte_vfio_user_server *srv)
+{
+	int nb = 0, ret;
+
+	do {
+		if (!STAILQ_EMPTY(&srv->held))
+			vfio_user_server_release_held(srv);
+		else if (srv->dma.dirty || vfio_user_dma_unsettled(&srv->dma))
+			vfio_user_dma_settle(&srv->dma);
+		ret = vfio_user_server_run_backlog(srv);
+		nb += ret;
+	} while (ret != 0);
+	return nb;
+}
+
 /* Once per poll, after everything was handled. */
 static void
 finish_poll(struct rte_vfio_user_server *srv)
 {
 	uint64_t deadline, stalled_since;
 
-	if (!STAILQ_EMPTY(&srv->held))
-		vfio_user_server_release_held(srv);
-	else if (srv->dma.dirty)
-		vfio_user_dma_settle(&srv->dma);
 	if (vfio_user_conn_is_open(&srv->main)) {
 		vfio_user_conn_flush(&srv->main);
 		/* reading goes on while the client owes us a reply */
@@ -487,6 +515,8 @@ finish_poll(struct rte_vfio_user_server *srv)
 				     vfio_user_server_backlog_full(srv));
 		if (srv->closing)
 			vfio_user_server_drop(srv, "refused");
+		else if (vfio_user_conn_has_more(&srv->main))
+			vfio_user_server_wake(srv);
 	}
 	arm_timer(srv);
 }
@@ -512,7 +542,7 @@ poll_owned(struct rte_vfio_user_server *srv)
 	nb += RTE_MAX(ret, 0);
 	if (time_to_check(srv, ret == -EAGAIN))
 		nb += check_events(srv);
-	nb += vfio_user_server_run_backlog(srv);
+	nb += settle(srv);
 	if (nb != 0)
 		srv->idle_polls = 0;
 	finish_poll(srv);

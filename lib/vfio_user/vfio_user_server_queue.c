@@ -203,7 +203,7 @@ vfio_user_server_run_backlog(struct rte_vfio_user_server *srv)
 	int nb = 0;
 
 	while (!STAILQ_EMPTY(&srv->backlog) && srv->parked == VFIO_USER_NOT_PARKED &&
-	       !srv->closing) {
+	       !srv->closing && !vfio_user_conn_full(&srv->main)) {
 		msg = STAILQ_FIRST(&srv->backlog)->msg;
 		if (!vfio_user_server_handle(srv, msg))
 			break;
@@ -225,7 +225,7 @@ vfio_user_server_on_request(struct vfio_user_conn *conn, struct vfio_user_msg *m
 	}
 	/* a thread that waits for a reply, or a callback that does, receives */
 	if (!srv->polling || conn->depth > 1 || srv->parked != VFIO_USER_NOT_PARKED ||
-	    !STAILQ_EMPTY(&srv->backlog)) {
+	    !STAILQ_EMPTY(&srv->backlog) || vfio_user_conn_full(conn)) {
 		add_backlog(srv, msg);
 		if (!srv->polling)
 			vfio_user_server_wake(srv);
@@ -242,6 +242,7 @@ vfio_user_server_drop_requests(struct rte_vfio_user_server *srv)
 	struct vfio_user_msg *msg;
 
 	vfio_user_server_disarm(srv);
+	srv->quiescing = srv->parked == VFIO_USER_PARKED_QUIESCE;
 	if (srv->parked != VFIO_USER_NOT_PARKED) {
 		vfio_user_msg_release(srv->parked_msg);
 		free(srv->parked_msg);

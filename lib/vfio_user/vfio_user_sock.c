@@ -400,6 +400,7 @@ drop_mark(struct vfio_user_tx *tx)
 	struct vfio_user_tx_mark *mark = STAILQ_FIRST(&tx->marks);
 
 	STAILQ_REMOVE_HEAD(&tx->marks, next);
+	tx->nb_marks--;
 	vfio_user_fds_close(&mark->fds);
 	free(mark);
 }
@@ -523,6 +524,7 @@ append_with_fds(struct vfio_user_tx *tx, const struct iovec *iov, int nb_iov,
 	mark->pos = tx->pos + start;
 	mark->len = vfio_user_tx_queued(tx) - start;
 	STAILQ_INSERT_TAIL(&tx->marks, mark, next);
+	tx->nb_marks++;
 	return 0;
 
 free_mark:

@@ -122,8 +122,8 @@ vfio_user_rx_partial(const struct vfio_user_rx *rx)
 }
 
 /**
- * Keep the present buffer in place although further receives may happen:
- * returns what vfio_user_rx_unhold() needs.
+ * Keep the present buffer in place although further receives may happen, until
+ * vfio_user_rx_unhold(). Returns the buffer that an outer frame holds.
  */
 uint8_t *vfio_user_rx_hold(struct vfio_user_rx *rx);
 void vfio_user_rx_unhold(struct vfio_user_rx *rx, uint8_t *previous);
@@ -145,6 +145,7 @@ struct vfio_user_tx {
 	uint32_t head; /* first byte not sent */
 	uint32_t tail; /* end of the queued bytes */
 	uint64_t pos; /* stream position of head */
+	uint32_t nb_marks;
 	STAILQ_HEAD(, vfio_user_tx_mark) marks;
 };
 

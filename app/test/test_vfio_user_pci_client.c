@@ -1,0 +1,381 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright(c) 2026 dpdk-vfio-user contributors
+ */
+
+/* A device's configuration space as a client, and through it lspci, sees it. */
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <linux/pci_regs.h>
+#include <linux/vfio.h>
+
+#include <rte_common.h>
+#include <rte_errno.h>
+
+#include <rte_vfio_user_client.h>
+#include <rte_vfio_user_pci.h>
+#include <rte_vfio_user_server.h>
+
+#include "test.h"
+
+#define CONFIG_SIZE PCI_CFG_SPACE_EXP_SIZE
+#define BAR_REG(bar) (PCI_BASE_ADDRESS_0 + 4 * (bar))
+#define NB_VECTORS 4
+/* Where the capabilities come to lie, in the order of device_declare(). */
+#define PM_CAP 0x40
+#define MSIX_CAP 0x84
+
+static struct rte_vfio_user_server *srv;
+static struct rte_vfio_user_pci *pci;
+static struct rte_vfio_user_client *client;
+static pthread_t thread;
+static bool running; /* the thread */
+static bool stop;
+static int irq_fd = -1;
+
+/* -------------------------------------------------------------- fixtures */
+
+static int
+device_declare(void)
+{
+	const struct rte_vfio_user_pci_id id = {
+		.vendor_id = 0x1234,
+		.device_id = 0x5646,
+		.subsystem_vendor_id = 0x1af4,
+		.subsystem_id = 0x0102,
+		.class_code = 0x088001,
+		.revision_id = 0x23,
+		.intx_pin = 1,
+	};
+	const struct rte_vfio_user_pci_msix msix = {
+		.vectors = NB_VECTORS,
+		.table_bar = 1,
+		.pba_bar = 1,
+		.pba_offset = 0x800,
+	};
+
+	pci = rte_vfio_user_pci_create(srv, &id);
+	TEST_ASSERT_NOT_NULL(pci, "no config space: %s", rte_strerror(rte_errno));
+	TEST_ASSERT_SUCCESS(rte_vfio_user_pci_bar_set(pci, 0, 4096, 0), "BAR0");
+	TEST_ASSERT_SUCCESS(rte_vfio_user_pci_bar_set(pci, 1, 4096, 0), "BAR1");
+	TEST_ASSERT_SUCCESS(rte_vfio_user_pci_bar_set(pci, 2, 65536,
+			RTE_VFIO_USER_PCI_BAR_PREFETCH), "BAR2");
+	TEST_ASSERT(rte_vfio_user_pci_cap_pm_add(pci) > 0, "power management");
+	TEST_ASSERT(rte_vfio_user_pci_cap_express_add(pci) > 0, "PCI Express");
+	TEST_ASSERT(rte_vfio_user_pci_cap_msix_add(pci, &msix) > 0, "MSI-X");
+	TEST_ASSERT_SUCCESS(rte_vfio_user_server_irq_set(srv, VFIO_PCI_INTX_IRQ_INDEX, 1,
+			VFIO_IRQ_INFO_EVENTFD | VFIO_IRQ_INFO_MASKABLE |
+			VFIO_IRQ_INFO_AUTOMASKED), "INTx");
+	TEST_ASSERT_SUCCESS(rte_vfio_user_server_irq_set(srv, VFIO_PCI_MSIX_IRQ_INDEX,
+			NB_VECTORS, VFIO_IRQ_INFO_EVENTFD), "MSI-X");
+	return TEST_SUCCESS;
+}
+
+static void *
+poll_server(void *arg)
+{
+	struct pollfd pfd = { .fd = rte_vfio_user_server_fd(srv), .events = POLLIN };
+
+	RTE_SET_USED(arg);
+	while (!__atomic_load_n(&stop, __ATOMIC_ACQUIRE)) {
+		poll(&pfd, 1, 10);
+		rte_vfio_user_server_poll(srv);
+	}
+	return NULL;
+}
+
+static int
+connect_both(int server_fd, int client_fd)
+{
+	struct rte_vfio_user_server_conf server_conf;
+	struct rte_vfio_user_client_conf client_conf;
+
+	rte_vfio_user_server_conf_init(&server_conf);
+	server_conf.conn_fd = server_fd;
+	srv = rte_vfio_user_server_create(&server_conf);
+	TEST_ASSERT_NOT_NULL(srv, "no server: %s", rte_strerror(rte_errno));
+	if (device_declare() != TEST_SUCCESS)
+		return TEST_FAILED;
+	TEST_ASSERT_SUCCESS(rte_vfio_user_server_start(srv), "start");
+	stop = false;
+	TEST_ASSERT_SUCCESS(pthread_create(&thread, NULL, poll_server, NULL), "thread");
+	running = true;
+	rte_vfio_user_client_conf_init(&client_conf);
+	client_conf.conn_fd = client_fd;
+	client = rte_vfio_user_client_create(&client_conf);
+	TEST_ASSERT_NOT_NULL(client, "no client: %s", rte_strerror(rte_errno));
+	return TEST_SUCCESS;
+}
+
+static void
+teardown(void)
+{
+	rte_vfio_user_client_destroy(client);
+	client = NULL;
+	if (running) {
+		__atomic_store_n(&stop, true, __ATOMIC_RELEASE);
+		pthread_join(thread, NULL);
+		running = false;
+	}
+	rte_vfio_user_server_destroy(srv);
+	srv = NULL;
+	rte_vfio_user_pci_destroy(pci);
+	pci = NULL;
+	if (irq_fd >= 0)
+		close(irq_fd);
+	irq_fd = -1;
+}
+
+static int
+setup(void)
+{
+	int pair[2], ret;
+
+	irq_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	TEST_ASSERT(irq_fd >= 0, "eventfd: %s", strerror(errno));
+	TEST_ASSERT_SUCCESS(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair),
+			    "sockets: %s", strerror(errno));
+	ret = connect_both(pair[0], pair[1]);
+	close(pair[0]);
+	close(pair[1]);
+	if (ret != TEST_SUCCESS)
+		teardown();
+	return ret;
+}
+
+static int
+cfg_write(uint32_t off, uint32_t len, uint32_t val)
+{
+	ssize_t ret = rte_vfio_user_client_region_write(client, VFIO_PCI_CONFIG_REGION_INDEX,
+							off, &val, len);
+
+	TEST_ASSERT_EQUAL(ret, (ssize_t)len, "write at 0x%x: %zd", off, ret);
+	return TEST_SUCCESS;
+}
+
+static int
+cfg_read(uint32_t off, void *buf, uint32_t len)
+{
+	ssize_t ret = rte_vfio_user_client_region_read(client, VFIO_PCI_CONFIG_REGION_INDEX,
+						       off, buf, len);
+
+	TEST_ASSERT_EQUAL(ret, (ssize_t)len, "read at 0x%x: %zd", off, ret);
+	return TEST_SUCCESS;
+}
+
+#define DO(call) TEST_ASSERT_SUCCESS(call, #call)
+
+/* ----------------------------------------------------------------- cases */
+
+static int
+test_config(void)
+{
+	uint8_t whole[CONFIG_SIZE], byte;
+	uint32_t off, bar;
+
+	DO(cfg_read(0, whole, CONFIG_SIZE));
+	for (off = 0; off < PCI_CFG_SPACE_SIZE; off++) {
+		DO(cfg_read(off, &byte, 1));
+		TEST_ASSERT_EQUAL(byte, whole[off], "byte 0x%x", off);
+	}
+	DO(cfg_write(BAR_REG(2), 4, UINT32_MAX));
+	DO(cfg_read(BAR_REG(2), &bar, 4));
+	TEST_ASSERT_EQUAL(bar, 0xffff0008, "BAR2 0x%x", bar);
+	DO(cfg_write(BAR_REG(2) + 3, 1, 0x12));
+	DO(cfg_read(BAR_REG(2), &bar, 4));
+	TEST_ASSERT_EQUAL(bar, 0x12ff0008, "BAR2 0x%x", bar);
+
+	TEST_ASSERT(!rte_vfio_user_pci_bus_master(pci), "bus master");
+	DO(cfg_write(PCI_COMMAND, 2, PCI_COMMAND_MASTER));
+	TEST_ASSERT(rte_vfio_user_pci_bus_master(pci), "no bus master");
+	return TEST_SUCCESS;
+}
+
+/* A client may assign eventfds and never write the capability. */
+static int
+test_msix_by_eventfd(void)
+{
+	TEST_ASSERT(!rte_vfio_user_pci_msix_enabled(pci), "enabled at start");
+	DO(rte_vfio_user_client_irq_assign(client, VFIO_PCI_MSIX_IRQ_INDEX, NB_VECTORS - 1,
+					   1, &irq_fd));
+	TEST_ASSERT(rte_vfio_user_pci_msix_enabled(pci), "the last vector not seen");
+	DO(rte_vfio_user_client_irq_disable(client, VFIO_PCI_MSIX_IRQ_INDEX));
+	TEST_ASSERT(!rte_vfio_user_pci_msix_enabled(pci), "still enabled");
+	DO(cfg_write(MSIX_CAP + PCI_MSIX_FLAGS, 2, PCI_MSIX_FLAGS_ENABLE));
+	TEST_ASSERT(rte_vfio_user_pci_msix_enabled(pci), "the capability not seen");
+	return TEST_SUCCESS;
+}
+
+static bool
+irq_came(void)
+{
+	eventfd_t count;
+
+	return eventfd_read(irq_fd, &count) == 0;
+}
+
+static int
+test_intx_disable(void)
+{
+	uint16_t status;
+
+	DO(rte_vfio_user_client_irq_assign(client, VFIO_PCI_INTX_IRQ_INDEX, 0, 1, &irq_fd));
+	DO(cfg_write(PCI_COMMAND, 2, PCI_COMMAND_INTX_DISABLE));
+	DO(rte_vfio_user_pci_intx_set(pci, true));
+	TEST_ASSERT(!irq_came(), "delivered though disabled");
+	DO(cfg_read(PCI_STATUS, &status, 2));
+	TEST_ASSERT(status & PCI_STATUS_INTERRUPT, "Interrupt Status is not set");
+	DO(cfg_write(PCI_COMMAND, 2, 0));
+	TEST_ASSERT(irq_came(), "not delivered when it was enabled");
+	/* automasked: nothing until the unmask, then again if still asserted */
+	DO(cfg_write(PCI_COMMAND, 2, PCI_COMMAND_INTX_DISABLE));
+	DO(cfg_write(PCI_COMMAND, 2, 0));
+	TEST_ASSERT(!irq_came(), "delivered though masked");
+	DO(rte_vfio_user_client_irq_unmask(client, VFIO_PCI_INTX_IRQ_INDEX, 0));
+	TEST_ASSERT(irq_came(), "not delivered when it was unmasked");
+	DO(rte_vfio_user_pci_intx_set(pci, false));
+	DO(rte_vfio_user_client_irq_unmask(client, VFIO_PCI_INTX_IRQ_INDEX, 0));
+	TEST_ASSERT(!irq_came(), "delivered though de-asserted");
+	return TEST_SUCCESS;
+}
+
+/* Lines that lspci has printed for years, in the order of its output. */
+static const char *const lspci_lines[] = {
+	"0880: 1234:5646 (rev 23) (prog-if 01)",
+	"Subsystem: 1af4:0102",
+	"Control: I/O- Mem+ BusMaster+",
+	"DisINTx+",
+	"Status: Cap+",
+	"INTx+",
+	"Interrupt: pin A routed to IRQ 11",
+	"Region 0: Memory at febf1000 (32-bit, non-prefetchable)",
+	"Region 1: Memory at febf2000 (32-bit, non-prefetchable)",
+	"Region 2: Memory at fe000000 (32-bit, prefetchable)",
+	"Capabilities: [40] Power Management version 3",
+	"Flags: PMEClk- DSI- D1- D2-",
+	"Status: D3 NoSoftRst+ PME-Enable-",
+	"Capabilities: [48] Express (v2) Endpoint",
+	"DevCap:\tMaxPayload 256 bytes, PhantFunc 0",
+	"ExtTag+",
+	"FLReset-",
+	"RlxdOrd+ ExtTag- PhantFunc- AuxPwr- NoSnoop+",
+	"MaxPayload 128 bytes, MaxReadReq 512 bytes",
+	"LnkCap:\tPort #0, Speed 2.5GT/s, Width x1, ASPM not supported",
+	"ASPMOptComp+",
+	"LnkSta:\tSpeed 2.5GT/s",
+	"LnkCap2: Supported Link Speeds: 2.5GT/s",
+	"Target Link Speed: 2.5GT/s",
+	"Capabilities: [84] MSI-X: Enable+ Count=4 Masked-",
+	"Vector table: BAR=1 offset=00000000",
+	"PBA: BAR=1 offset=00000800",
+};
+
+/* Bring the device into a state where there is something to see. */
+static int
+configure(void)
+{
+	DO(cfg_write(BAR_REG(0), 4, 0xfebf1000));
+	DO(cfg_write(BAR_REG(1), 4, 0xfebf2000));
+	DO(cfg_write(BAR_REG(2), 4, 0xfe000000));
+	DO(cfg_write(PCI_COMMAND, 2, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER |
+		     PCI_COMMAND_INTX_DISABLE));
+	DO(cfg_write(PCI_INTERRUPT_LINE, 1, 11));
+	DO(cfg_write(PM_CAP + PCI_PM_CTRL, 2, 3));
+	DO(cfg_write(MSIX_CAP + PCI_MSIX_FLAGS, 2, PCI_MSIX_FLAGS_ENABLE));
+	DO(rte_vfio_user_pci_intx_set(pci, true));
+	return TEST_SUCCESS;
+}
+
+/* The form that lspci -x prints and lspci -F reads. */
+static void
+write_dump(FILE *file, const uint8_t *space)
+{
+	uint32_t i;
+
+	fprintf(file, "01:00.0 device");
+	for (i = 0; i < CONFIG_SIZE; i++) {
+		if (i % 16 == 0)
+			fprintf(file, "\n%02x:", i);
+		fprintf(file, " %02x", space[i]);
+	}
+	fprintf(file, "\n");
+	fclose(file);
+}
+
+static int
+run_lspci(char *out, size_t size)
+{
+	char path[] = "/tmp/vfio_user_pci_test.XXXXXX", cmd[96];
+	uint8_t space[CONFIG_SIZE];
+	FILE *file;
+	size_t len;
+	int fd, status;
+
+	DO(configure());
+	DO(cfg_read(0, space, CONFIG_SIZE));
+	fd = mkstemp(path);
+	file = fd < 0 ? NULL : fdopen(fd, "w");
+	TEST_ASSERT_NOT_NULL(file, "no temporary file: %s", strerror(errno));
+	write_dump(file, space);
+	snprintf(cmd, sizeof(cmd), "lspci -vvv -n -F %s 2>&1", path);
+	file = popen(cmd, "r");
+	TEST_ASSERT_NOT_NULL(file, "%s: %s", cmd, strerror(errno));
+	len = fread(out, 1, size - 1, file);
+	out[len] = '\0';
+	status = pclose(file);
+	unlink(path);
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 127) {
+		printf("skipped: lspci (Debian package pciutils) is not installed\n");
+		return TEST_SKIPPED;
+	}
+	TEST_ASSERT_EQUAL(status, 0, "lspci: %s", out);
+	return TEST_SUCCESS;
+}
+
+static int
+test_lspci(void)
+{
+	static char out[16384];
+	const char *at = out;
+	uint32_t i;
+	int ret;
+
+	ret = run_lspci(out, sizeof(out));
+	if (ret != TEST_SUCCESS)
+		return ret;
+	for (i = 0; i < RTE_DIM(lspci_lines); i++) {
+		at = strstr(at, lspci_lines[i]);
+		TEST_ASSERT_NOT_NULL(at, "\"%s\" is not in its place in:\n%s",
+				     lspci_lines[i], out);
+	}
+	TEST_ASSERT_NULL(strstr(out, "<chain"), "the list of capabilities is broken:\n%s", out);
+	return TEST_SUCCESS;
+}
+
+static struct unit_test_suite pci_client_suite = {
+	.suite_name = "vfio-user PCI configuration space seen by a client",
+	.unit_test_cases = {
+		TEST_CASE_ST(setup, teardown, test_config),
+		TEST_CASE_ST(setup, teardown, test_msix_by_eventfd),
+		TEST_CASE_ST(setup, teardown, test_intx_disable),
+		TEST_CASE_ST(setup, teardown, test_lspci),
+		TEST_CASES_END()
+	},
+};
+
+static int
+test_vfio_user_pci_client(void)
+{
+	return unit_test_suite_runner(&pci_client_suite);
+}
+
+REGISTER_TEST_COMMAND(vfio_user_pci_client_autotest, test_vfio_user_pci_client);
