@@ -25,7 +25,7 @@
 #define INTX VFIO_PCI_INTX_IRQ_INDEX
 #define CONFIG VFIO_PCI_CONFIG_REGION_INDEX
 
-static void
+ORDERED_BY_SOCKET static void
 fill(uint8_t *buf, size_t len, uint32_t seed)
 {
 	size_t i;
@@ -34,7 +34,7 @@ fill(uint8_t *buf, size_t len, uint32_t seed)
 		buf[i] = (uint8_t)(seed + i * 13 + (i >> 9));
 }
 
-static bool
+ORDERED_BY_SOCKET static bool
 is_filled(const uint8_t *buf, size_t len, uint32_t seed)
 {
 	size_t i;

@@ -33,7 +33,7 @@ static struct {
 	int map_in_cb, unmap_in_cb;
 } dma;
 
-static void
+ORDERED_BY_SOCKET static void
 fill(uint8_t *buf, size_t len, uint32_t seed)
 {
 	size_t i;
@@ -42,7 +42,7 @@ fill(uint8_t *buf, size_t len, uint32_t seed)
 		buf[i] = (uint8_t)(seed + i * 29 + (i >> 11));
 }
 
-static bool
+ORDERED_BY_SOCKET static bool
 is_filled(const uint8_t *buf, size_t len, uint32_t seed)
 {
 	size_t i;
@@ -51,6 +51,12 @@ is_filled(const uint8_t *buf, size_t len, uint32_t seed)
 		if (buf[i] != (uint8_t)(seed + i * 29 + (i >> 11)))
 			return false;
 	return true;
+}
+
+ORDERED_BY_SOCKET static uint8_t
+byte_at(uint32_t off)
+{
+	return dma.mem[off];
 }
 
 static int
@@ -186,7 +192,7 @@ sync_accesses(void *arg)
 		fill(dma.buf, len, i);
 		DO(rte_vfio_user_server_dma_write(srv, IOVA + 3, dma.buf, len));
 		TEST_ASSERT(is_filled(dma.mem + 3, len, i), "write of %u", len);
-		TEST_ASSERT_EQUAL(dma.mem[3 + len], 0, "behind %u", len);
+		TEST_ASSERT_EQUAL(byte_at(3 + len), 0, "behind %u", len);
 		memset(dma.buf, 0, len);
 		DO(rte_vfio_user_server_dma_read(srv, IOVA + 3, dma.buf, len));
 		TEST_ASSERT(is_filled(dma.buf, len, i), "read of %u", len);
