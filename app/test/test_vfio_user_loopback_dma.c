@@ -666,7 +666,7 @@ test_timeout(void)
 {
 	pthread_t thread;
 	void *result;
-	int twin;
+	int twin, i;
 
 	loop.server_conf.dma_timeout_ms = 50;
 	for (twin = 0; twin < 2; twin++) {
@@ -677,8 +677,9 @@ test_timeout(void)
 		TEST_ASSERT_EQUAL((intptr_t)result, -ETIMEDOUT, "%ld", (long)result);
 		async_done = async_bad = 0;
 		DO(submit(false, 0, dma.buf, 8));
-		WAIT_FOR(GET(async_done) == 1);
-		TEST_ASSERT_EQUAL(GET(async_bad), 1u, "status");
+		for (i = 0; i < 2000 && GET(async_done) == 0; i++)
+			usleep(1000);
+		TEST_ASSERT(GET(async_done) == 1 && GET(async_bad) == 1, "not in time");
 		/* what was late is answered now, and ignored */
 		fill(dma.mem, 8, 3);
 		loop_poll();

@@ -32,13 +32,20 @@ static struct {
 	bool inside; /* complete before the callback returns */
 } deferred;
 
+/* Complete the access that waits, or one with a token near its. */
+static int
+complete(uint64_t off, ssize_t result, const void *data)
+{
+	return rte_vfio_user_server_region_complete(loop.srv, GET(deferred.token) + off,
+						    result, data);
+}
+
 static void *
 complete_later(void *arg)
 {
 	RTE_SET_USED(arg);
 	usleep(20000);
-	deferred.ret = rte_vfio_user_server_region_complete(loop.srv, deferred.token,
-			deferred.result, deferred.data);
+	deferred.ret = complete(0, deferred.result, deferred.data);
 	return NULL;
 }
 
@@ -67,11 +74,11 @@ deferred_access(bool is_write, void *buf, uint32_t len, ssize_t result, const vo
 
 	deferred.result = result;
 	deferred.data = data;
-	deferred.token = 0;
+	SET(deferred.token, 0);
 	ret = is_write ?
 		rte_vfio_user_client_region_write(loop.client, 0, 0x800, buf, len) :
 		rte_vfio_user_client_region_read(loop.client, 0, 0x800, buf, len);
-	if (!deferred.inside && deferred.token != 0)
+	if (!deferred.inside && GET(deferred.token) != 0)
 		pthread_join(deferred.thread, NULL);
 	return ret;
 }
@@ -98,8 +105,7 @@ test_deferred(void)
 		TEST_ASSERT(strcmp((char *)loop.bar0 + 0x800, "written") == 0, "write");
 		TEST_ASSERT_EQUAL(deferred_access(true, buf, 8, -EPERM, NULL), -EPERM, "err");
 	}
-	TEST_ASSERT_EQUAL(rte_vfio_user_server_region_complete(loop.srv, deferred.token, 0,
-			NULL), -ESTALE, "twice");
+	TEST_ASSERT_EQUAL(complete(0, 0, NULL), -ESTALE, "twice");
 	TEST_ASSERT_EQUAL(rte_vfio_user_server_region_complete(loop.srv, 12345, 0, NULL),
 			  -ESTALE, "never was");
 	TEST_ASSERT_EQUAL(rte_vfio_user_server_region_complete(NULL, 1, 0, NULL), -EINVAL, "");
@@ -133,11 +139,9 @@ static int
 test_held_back(void)
 {
 	uint32_t val = 0x12345678, i, nb = 0;
-	struct rte_vfio_user_server *srv;
 	int ret = 0;
 
 	DO(loop_start());
-	srv = loop.srv;
 	loop.hook = hold_hook;
 	memset(&deferred, 0, sizeof(deferred));
 	nb_done = 0;
@@ -151,14 +155,11 @@ test_held_back(void)
 	WAIT_FOR(GET(deferred.token) != 0);
 	usleep(5000);
 	TEST_ASSERT_EQUAL(GET(deferred.others), 0u, "overtaken");
-	TEST_ASSERT_EQUAL(rte_vfio_user_server_region_complete(srv, deferred.token + 1, 4, &val),
-			  -ESTALE, "token");
-	TEST_ASSERT_EQUAL(rte_vfio_user_server_region_complete(srv, deferred.token, 5, &val),
-			  -EINVAL, "too much");
-	TEST_ASSERT_EQUAL(rte_vfio_user_server_region_complete(srv, deferred.token, 4, NULL),
-			  -EINVAL, "no data");
-	TEST_ASSERT_EQUAL(rte_vfio_user_server_quiesce_complete(srv, 0), -ESTALE, "other kind");
-	DO(rte_vfio_user_server_region_complete(srv, deferred.token, 3, &val));
+	TEST_ASSERT_EQUAL(complete(1, 4, &val), -ESTALE, "token");
+	TEST_ASSERT_EQUAL(complete(0, 5, &val), -EINVAL, "too much");
+	TEST_ASSERT_EQUAL(complete(0, 4, NULL), -EINVAL, "no data");
+	TEST_ASSERT_EQUAL(rte_vfio_user_server_quiesce_complete(loop.srv, 0), -ESTALE, "kind");
+	DO(complete(0, 3, &val));
 	for (i = 0; i < 1000 && nb_done < nb; i++)
 		loop_poll();
 	TEST_ASSERT_EQUAL(nb_done, nb, "%u of %u", nb_done, nb);
@@ -212,15 +213,14 @@ test_never_completed(void)
 	loop.hook = hold_hook;
 	memset(&deferred, 0, sizeof(deferred));
 	TEST_ASSERT_EQUAL(loop_read(0, 0x800, &val, 4), -ETIMEDOUT, "timeout");
-	DO(rte_vfio_user_server_region_complete(loop.srv, deferred.token, 4, &val));
+	DO(complete(0, 4, &val));
 	DO(loop_read(0, 0, &val, 4)); /* the late reply disturbs nobody */
-	deferred.token = 0;
+	SET(deferred.token, 0);
 	DO(rte_vfio_user_client_region_read_async(loop.client, 0, 0x800, &val, 4, count_cb, NULL));
 	WAIT_FOR(GET(deferred.token) != 0);
 	loop_stop_client();
 	WAIT_FOR(GET(loop.lost) == 1);
-	TEST_ASSERT_EQUAL(rte_vfio_user_server_region_complete(loop.srv, deferred.token, 4,
-			&val), -ESTALE, "its client is gone");
+	TEST_ASSERT_EQUAL(complete(0, 4, &val), -ESTALE, "its client is gone");
 	loop.client_conf.connect_timeout_ms = 5000;
 	DO(loop_start_client());
 	DO(loop_read(0, 0, &val, 4));

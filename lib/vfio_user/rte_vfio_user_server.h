@@ -404,7 +404,8 @@ rte_vfio_user_server_irq_set(struct rte_vfio_user_server *srv, uint32_t index,
 			     uint32_t count, uint32_t flags);
 
 /**
- * Trigger an interrupt: one write to the client's eventfd, without a lock.
+ * Trigger an interrupt: a write to the client's eventfd, without a lock. It
+ * does not wait if the client let the counter fill up.
  * While the interrupt is masked it is held back and delivered at the unmask,
  * once. Any thread.
  *

@@ -235,7 +235,7 @@ rte_vfio_user_client_poll(struct rte_vfio_user_client *client)
 	int ret;
 
 	if (client == NULL)
-		return -EINVAL;
+		return vfio_user_misuse(__func__);
 	/* else its owner is receiving */
 	if (!vfio_user_conn_own(&client->main))
 		return __atomic_load_n(&client->lost, __ATOMIC_ACQUIRE) ?
@@ -695,7 +695,9 @@ rte_vfio_user_client_create(const struct rte_vfio_user_client_conf *conf)
 	int ret;
 
 	ret = check_conf(conf);
-	if (ret == 0)
+	if (ret < 0)
+		VFIO_USER_LOG(ERR, "%s: bad configuration: %s", __func__, strerror(-ret));
+	else
 		ret = alloc_client(conf, &client);
 	if (ret < 0)
 		goto fail;
@@ -726,7 +728,7 @@ rte_vfio_user_client_destroy(struct rte_vfio_user_client *client)
 int
 rte_vfio_user_client_fd(const struct rte_vfio_user_client *client)
 {
-	return client == NULL ? -EINVAL : client->epfd;
+	return client == NULL ? vfio_user_misuse(__func__) : client->epfd;
 }
 
 int
@@ -734,7 +736,7 @@ rte_vfio_user_client_negotiated(const struct rte_vfio_user_client *client,
 				struct rte_vfio_user_negotiated *neg)
 {
 	if (client == NULL || neg == NULL)
-		return -EINVAL;
+		return vfio_user_misuse(__func__);
 	*neg = client->neg;
 	return 0;
 }

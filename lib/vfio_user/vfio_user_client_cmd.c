@@ -35,7 +35,7 @@ rte_vfio_user_client_device_info(struct rte_vfio_user_client *client,
 	int ret;
 
 	if (client == NULL || info == NULL)
-		return -EINVAL;
+		return vfio_user_misuse(__func__);
 	ret = vfio_user_client_call(client, &creq, VFIO_USER_DEVICE_GET_INFO, &out);
 	if (ret < 0)
 		return ret;
@@ -66,7 +66,7 @@ rte_vfio_user_client_irq_info(struct rte_vfio_user_client *client,
 	int ret;
 
 	if (client == NULL || info == NULL)
-		return -EINVAL;
+		return vfio_user_misuse(__func__);
 	ret = vfio_user_client_call(client, &creq, VFIO_USER_DEVICE_GET_IRQ_INFO,
 				    &out);
 	if (ret < 0)
@@ -85,7 +85,7 @@ rte_vfio_user_client_reset(struct rte_vfio_user_client *client)
 	struct vfio_user_client_req creq = { .head = NULL };
 
 	if (client == NULL)
-		return -EINVAL;
+		return vfio_user_misuse(__func__);
 	return vfio_user_client_call(client, &creq, VFIO_USER_DEVICE_RESET, &out);
 }
 
@@ -191,7 +191,7 @@ rte_vfio_user_client_region_info(struct rte_vfio_user_client *client,
 	if (info != NULL)
 		*info = NULL;
 	if (client == NULL || info == NULL || (fds == NULL) != (nb_fds == NULL))
-		return -EINVAL;
+		return vfio_user_misuse(__func__);
 	ret = vfio_user_client_get_region(client, index, info, &received,
 					  &cap_sparse, &cap_fds);
 	if (ret < 0)
@@ -275,7 +275,7 @@ rte_vfio_user_client_region_io_fds(struct rte_vfio_user_client *client,
 
 	if (client == NULL || ios == NULL || nb_ios == NULL || nb_fds == NULL ||
 	    (fds == NULL && *nb_fds != 0))
-		return -EINVAL;
+		return vfio_user_misuse(__func__);
 	*ios = NULL;
 	*nb_ios = 0;
 	ret = region_size(client, index, &size);
@@ -384,22 +384,22 @@ rte_vfio_user_client_set_irqs(struct rte_vfio_user_client *client,
 	uint32_t type;
 
 	if (client == NULL || set == NULL || set->argsz < IRQ_SET_MINSZ)
-		return -EINVAL;
+		return vfio_user_misuse(__func__);
 	if (vfio_user_decode_set_irqs(set, set->argsz, 0, &checked) < 0 ||
 	    !vfio_user_range_inside(set->start, set->count, UINT32_MAX))
-		return -EINVAL;
+		return vfio_user_misuse(__func__);
 	type = set->flags & VFIO_IRQ_SET_DATA_TYPE_MASK;
 	if (type == VFIO_IRQ_SET_DATA_NONE)
 		return send_irqs(client, set, set->start, set->count, 0, NULL, 0);
 	if (type == VFIO_IRQ_SET_DATA_BOOL) {
 		if (set->count == 0 || set->count > client->neg.max_data_xfer_size)
-			return -EINVAL;
+			return vfio_user_misuse(__func__);
 		return send_irqs(client, set, set->start, set->count, set->count,
 				 NULL, 0);
 	}
 	if (set->count == 0 ||
 	    set->count > (set->argsz - IRQ_SET_MINSZ) / sizeof(int32_t))
-		return -EINVAL;
+		return vfio_user_misuse(__func__);
 	return set_eventfds(client, set);
 }
 
@@ -413,7 +413,7 @@ rte_vfio_user_client_irq_assign(struct rte_vfio_user_client *client,
 
 	if (client == NULL || fds == NULL || count == 0 ||
 	    count > RTE_VFIO_USER_MAX_VECTORS)
-		return -EINVAL;
+		return vfio_user_misuse(__func__);
 	set = malloc(IRQ_SET_MINSZ + count * sizeof(*fds));
 	if (set == NULL)
 		return -ENOMEM;

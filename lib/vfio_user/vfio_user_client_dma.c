@@ -358,13 +358,13 @@ rte_vfio_user_client_dma_map(struct rte_vfio_user_client *client,
 	int ret = 0;
 
 	if (client == NULL || (maps == NULL && nb_maps != 0))
-		return -EINVAL;
+		return vfio_user_misuse(__func__);
 	if (inside_dma_cb(client))
 		return -EDEADLK;
 	for (i = 0; i < nb_maps && ret == 0; i++)
 		ret = check_map(&maps[i]);
 	if (ret < 0)
-		return ret;
+		return vfio_user_misuse(__func__);
 	pthread_rwlock_rdlock(&client->ops_lock);
 	/* first: the server may access them before its reply arrives */
 	ret = enter_maps(client, maps, nb_maps);
@@ -465,7 +465,7 @@ rte_vfio_user_client_dma_unmap(struct rte_vfio_user_client *client,
 	int ret, first = 0;
 
 	if (client == NULL || (ranges == NULL && nb_ranges != 0))
-		return -EINVAL;
+		return vfio_user_misuse(__func__);
 	if (inside_dma_cb(client))
 		return -EDEADLK;
 	pthread_rwlock_rdlock(&client->ops_lock);
@@ -503,7 +503,7 @@ rte_vfio_user_client_dma_unmap_all(struct rte_vfio_user_client *client)
 	int ret;
 
 	if (client == NULL)
-		return -EINVAL;
+		return vfio_user_misuse(__func__);
 	if (inside_dma_cb(client))
 		return -EDEADLK;
 	ret = lock_out(client);

@@ -306,7 +306,7 @@ rte_vfio_user_client_eal_map(struct rte_vfio_user_client *client)
 	int events, ret;
 
 	if (client == NULL)
-		return -EINVAL;
+		return vfio_user_misuse(__func__);
 	events = watch_events(client);
 	if (events < 0)
 		return events;
@@ -360,7 +360,7 @@ rte_vfio_user_client_eal_unmap(struct rte_vfio_user_client *client)
 	int ret = -ENOENT;
 
 	if (client == NULL)
-		return -EINVAL;
+		return vfio_user_misuse(__func__);
 	pthread_mutex_lock(&client->eal.lock);
 	if (client->eal.mapped)
 		ret = unmap_runs(client);

@@ -96,7 +96,7 @@ rte_vfio_user_client_region_read(struct rte_vfio_user_client *client,
 	ssize_t ret;
 
 	if (client == NULL || (buf == NULL && len != 0) || !range_ok(offset, len))
-		return -EINVAL;
+		return vfio_user_misuse(__func__);
 	while (done < len) {
 		acc.offset = offset + done;
 		acc.count = chunk(client, len - done);
@@ -120,7 +120,7 @@ rte_vfio_user_client_region_write(struct rte_vfio_user_client *client,
 	ssize_t ret;
 
 	if (client == NULL || (buf == NULL && len != 0) || !range_ok(offset, len))
-		return -EINVAL;
+		return vfio_user_misuse(__func__);
 	while (done < len) {
 		acc.offset = offset + done;
 		acc.count = chunk(client, len - done);
@@ -238,7 +238,7 @@ rte_vfio_user_client_region_read_async(struct rte_vfio_user_client *client,
 	};
 
 	if (cb == NULL || check_async(client, offset, buf, len) < 0)
-		return -EINVAL;
+		return vfio_user_misuse(__func__);
 	return start_async(client, VFIO_USER_REGION_READ, &acc, buf, NULL, cb, arg);
 }
 
@@ -254,7 +254,7 @@ rte_vfio_user_client_region_write_async(struct rte_vfio_user_client *client,
 	};
 
 	if (cb == NULL || check_async(client, offset, buf, len) < 0)
-		return -EINVAL;
+		return vfio_user_misuse(__func__);
 	return start_async(client, VFIO_USER_REGION_WRITE, &acc, NULL, buf, cb, arg);
 }
 
@@ -266,7 +266,7 @@ rte_vfio_user_client_flush(struct rte_vfio_user_client *client)
 	int ret;
 
 	if (client == NULL)
-		return -EINVAL;
+		return vfio_user_misuse(__func__);
 	__atomic_store_n(&client->posted, 0, __ATOMIC_RELAXED);
 	ret = vfio_user_conn_flush(&client->main);
 	return ret == -EAGAIN ? 0 : ret; /* the rest leaves in time */
@@ -290,7 +290,7 @@ rte_vfio_user_client_region_write_posted(struct rte_vfio_user_client *client,
 	uint32_t queued;
 
 	if (check_async(client, offset, buf, len) < 0)
-		return -EINVAL;
+		return vfio_user_misuse(__func__);
 	queued = vfio_user_conn_queued(&client->main);
 	if (queued > VFIO_USER_CLIENT_MAX_QUEUED) {
 		vfio_user_conn_flush(&client->main);
@@ -431,12 +431,12 @@ rte_vfio_user_client_region_write_multi(struct rte_vfio_user_client *client,
 
 	if (client == NULL || (writes == NULL && nb_writes != 0) ||
 	    nb_writes > INT_MAX)
-		return -EINVAL;
+		return vfio_user_misuse(__func__);
 	xfer = client->neg.max_data_xfer_size;
 	for (i = 0; i < nb_writes; i++)
 		if (writes[i].len == 0 || writes[i].len > sizeof(writes[i].data) ||
 		    writes[i].len > xfer || !range_ok(writes[i].offset, writes[i].len))
-			return -EINVAL;
+			return vfio_user_misuse(__func__);
 	if (nb_writes == 0)
 		return 0;
 	if (client->neg.write_multiple &&
@@ -652,7 +652,7 @@ rte_vfio_user_client_region_mmap(struct rte_vfio_user_client *client,
 	int ret;
 
 	if (client == NULL || base == NULL || index >= VFIO_USER_CLIENT_MAX_REGIONS)
-		return -EINVAL;
+		return vfio_user_misuse(__func__);
 	region = mapped_region(client, index);
 	if (region == NULL) {
 		ret = vfio_user_client_get_region(client, index, &info, &fds,

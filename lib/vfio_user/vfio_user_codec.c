@@ -241,49 +241,47 @@ check_areas(const struct area *areas, uint32_t nb, uint64_t region_size)
 	return 0;
 }
 
+/* Read an area of either capability. */
 static int
-check_sparse(const uint8_t *cap, uint32_t room, uint64_t region_size)
+decode_area(const uint8_t *wire, bool own_fds, uint32_t nb_fds, struct area *area)
 {
-	struct vfio_region_info_cap_sparse_mmap head;
-	struct vfio_region_sparse_mmap_area wire;
-	struct area areas[MAX_AREAS];
-	uint32_t i;
+	struct vfio_region_sparse_mmap_area plain;
+	struct vfio_user_sparse_fds_area with_fd;
 
-	if (room < sizeof(head))
-		return -EPROTO;
-	memcpy(&head, cap, sizeof(head));
-	if (head.nr_areas > (room - sizeof(head)) / sizeof(wire) ||
-	    head.nr_areas > MAX_AREAS)
-		return -EPROTO;
-	for (i = 0; i < head.nr_areas; i++) {
-		memcpy(&wire, cap + sizeof(head) + i * sizeof(wire), sizeof(wire));
-		areas[i].offset = wire.offset;
-		areas[i].size = wire.size;
+	if (!own_fds) {
+		memcpy(&plain, wire, sizeof(plain));
+		area->offset = plain.offset;
+		area->size = plain.size;
+		return 0;
 	}
-	return check_areas(areas, head.nr_areas, region_size);
+	memcpy(&with_fd, wire, sizeof(with_fd));
+	area->offset = with_fd.offset;
+	area->size = with_fd.size;
+	return with_fd.fd_index < nb_fds && with_fd.fd_offset <= INT64_MAX ?
+		0 : -EPROTO;
 }
 
+/* A capability with areas; own_fds: each has its file descriptor. */
 static int
-check_sparse_fds(const uint8_t *cap, uint32_t room, uint64_t region_size,
-		 uint32_t nb_fds)
+check_area_cap(const uint8_t *cap, uint32_t room, uint64_t region_size,
+	       bool own_fds, uint32_t nb_fds)
 {
-	struct vfio_user_cap_sparse_fds head;
-	struct vfio_user_sparse_fds_area wire;
+	struct vfio_region_info_cap_sparse_mmap head; /* both begin with it */
+	uint32_t i, stride = own_fds ? sizeof(struct vfio_user_sparse_fds_area) :
+		sizeof(struct vfio_region_sparse_mmap_area);
 	struct area areas[MAX_AREAS];
-	uint32_t i;
+	int ret;
 
 	if (room < sizeof(head))
 		return -EPROTO;
 	memcpy(&head, cap, sizeof(head));
-	if (head.nr_areas > (room - sizeof(head)) / sizeof(wire) ||
-	    head.nr_areas > MAX_AREAS)
+	if (head.nr_areas > (room - sizeof(head)) / stride || head.nr_areas > MAX_AREAS)
 		return -EPROTO;
 	for (i = 0; i < head.nr_areas; i++) {
-		memcpy(&wire, cap + sizeof(head) + i * sizeof(wire), sizeof(wire));
-		if (wire.fd_index >= nb_fds || wire.fd_offset > INT64_MAX)
-			return -EPROTO;
-		areas[i].offset = wire.offset;
-		areas[i].size = wire.size;
+		ret = decode_area(cap + sizeof(head) + i * stride, own_fds, nb_fds,
+				  &areas[i]);
+		if (ret < 0)
+			return ret;
 	}
 	return check_areas(areas, head.nr_areas, region_size);
 }
@@ -301,14 +299,15 @@ check_cap(const uint8_t *payload, uint32_t off, uint32_t argsz, uint32_t nb_fds,
 	switch (cap.id) {
 	case VFIO_REGION_INFO_CAP_SPARSE_MMAP:
 		*cap_sparse = off;
-		return check_sparse(payload + off, argsz - off, region_size);
+		return check_area_cap(payload + off, argsz - off, region_size,
+				      false, 0);
 	case VFIO_REGION_INFO_CAP_TYPE:
 		return argsz - off < sizeof(struct vfio_region_info_cap_type) ?
 			-EPROTO : 0;
 	case VFIO_USER_REGION_INFO_CAP_SPARSE_MMAP_FDS:
 		*cap_fds = off;
-		return check_sparse_fds(payload + off, argsz - off, region_size,
-					nb_fds);
+		return check_area_cap(payload + off, argsz - off, region_size,
+				      true, nb_fds);
 	default:
 		return 0;
 	}

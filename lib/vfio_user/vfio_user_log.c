@@ -2,6 +2,8 @@
  * Copyright(c) 2026 dpdk-vfio-user contributors
  */
 
+#include <errno.h>
+
 #include "vfio_user_log.h"
 
 #define LIMIT_WINDOW_NS UINT64_C(5000000000)
@@ -22,4 +24,11 @@ vfio_user_log_allowed(struct vfio_user_ratelimit *limit)
 		limit->count = 0;
 	}
 	return limit->count++ < LIMIT_COUNT;
+}
+
+int
+vfio_user_misuse(const char *func)
+{
+	VFIO_USER_LOG(ERR, "%s: invalid argument", func);
+	return -EINVAL;
 }

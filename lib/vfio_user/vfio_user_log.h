@@ -41,6 +41,9 @@ bool vfio_user_log_allowed(struct vfio_user_ratelimit *limit);
 			VFIO_USER_LOG(WARNING, fmt, ## __VA_ARGS__); \
 	} while (0)
 
+/** Log a call with invalid arguments; returns -EINVAL. */
+int vfio_user_misuse(const char *func);
+
 /** Monotonic time in nanoseconds. */
 static inline uint64_t
 vfio_user_now(void)

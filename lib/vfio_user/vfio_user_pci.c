@@ -12,6 +12,7 @@
 #include <rte_common.h>
 #include <rte_errno.h>
 
+#include "vfio_user_log.h"
 #include "vfio_user_pci.h"
 
 /*
@@ -122,7 +123,7 @@ rte_vfio_user_pci_intx_set(struct rte_vfio_user_pci *pci, bool asserted)
 	int ret;
 
 	if (pci == NULL || config_get(pci, PCI_INTERRUPT_PIN) == 0)
-		return -EINVAL;
+		return vfio_user_misuse(__func__);
 	pthread_mutex_lock(&pci->intx_lock);
 	__atomic_store_n(&pci->intx_asserted, asserted, __ATOMIC_RELAXED);
 	ret = intx_deliver(pci);
@@ -377,7 +378,7 @@ rte_vfio_user_pci_bar_set(struct rte_vfio_user_pci *pci, uint32_t bar,
 	int ret;
 
 	if (pci == NULL || !bar_is_valid(bar, size, flags))
-		return -EINVAL;
+		return vfio_user_misuse(__func__);
 	if (pci->bars[bar].taken || (mem64 && pci->bars[bar + 1].taken))
 		return -EEXIST;
 	ret = config_region_set(pci);
@@ -434,7 +435,7 @@ rte_vfio_user_pci_cap_pm_add(struct rte_vfio_user_pci *pci)
 	int off;
 
 	if (pci == NULL)
-		return -EINVAL;
+		return vfio_user_misuse(__func__);
 	off = cap_add(pci, PCI_CAP_ID_PM, PCI_PM_SIZEOF);
 	if (off < 0)
 		return off;
@@ -467,7 +468,7 @@ rte_vfio_user_pci_cap_express_add(struct rte_vfio_user_pci *pci)
 	int off;
 
 	if (pci == NULL)
-		return -EINVAL;
+		return vfio_user_misuse(__func__);
 	off = cap_add(pci, PCI_CAP_ID_EXP, EXP_CAP_SIZE);
 	if (off < 0)
 		return off;
@@ -532,7 +533,7 @@ rte_vfio_user_pci_cap_msix_add(struct rte_vfio_user_pci *pci,
 	int off;
 
 	if (pci == NULL || msix == NULL || !msix_is_valid(pci, msix))
-		return -EINVAL;
+		return vfio_user_misuse(__func__);
 	off = cap_add(pci, PCI_CAP_ID_MSIX, PCI_CAP_MSIX_SIZEOF);
 	if (off < 0)
 		return off;

@@ -193,10 +193,8 @@ rte_vfio_user_runner_add(struct rte_vfio_user_runner *runner,
 	struct runner_entry *entry;
 	int ret = 0;
 
-	if (runner == NULL || srv == NULL) {
-		VFIO_USER_LOG(ERR, "%s: bad argument", __func__);
-		return -EINVAL;
-	}
+	if (runner == NULL || srv == NULL)
+		return vfio_user_misuse(__func__);
 	entry = calloc(1, sizeof(*entry));
 	if (entry == NULL)
 		return -ENOMEM;
@@ -222,10 +220,8 @@ rte_vfio_user_runner_remove(struct rte_vfio_user_runner *runner,
 	struct runner_entry *entry;
 	int ret = -ENOENT;
 
-	if (runner == NULL || srv == NULL) {
-		VFIO_USER_LOG(ERR, "%s: bad argument", __func__);
-		return -EINVAL;
-	}
+	if (runner == NULL || srv == NULL)
+		return vfio_user_misuse(__func__);
 	pthread_mutex_lock(&runner->lock);
 	entry = find_entry(runner, srv);
 	if (entry != NULL) {

@@ -250,10 +250,8 @@ rte_vfio_user_server_start(struct rte_vfio_user_server *srv)
 {
 	int ret;
 
-	if (srv == NULL) {
-		VFIO_USER_LOG(ERR, "%s: no server", __func__);
-		return -EINVAL;
-	}
+	if (srv == NULL)
+		return vfio_user_misuse(__func__);
 	if (srv->started)
 		return -EBUSY;
 	if (srv->conf.conn_fd >= 0) {
@@ -309,7 +307,7 @@ rte_vfio_user_server_destroy(struct rte_vfio_user_server *srv)
 int
 rte_vfio_user_server_fd(const struct rte_vfio_user_server *srv)
 {
-	return srv == NULL ? -EINVAL : srv->epfd;
+	return srv == NULL ? vfio_user_misuse(__func__) : srv->epfd;
 }
 
 void *
@@ -323,7 +321,7 @@ rte_vfio_user_server_negotiated(const struct rte_vfio_user_server *srv,
 				struct rte_vfio_user_negotiated *neg)
 {
 	if (srv == NULL || neg == NULL)
-		return -EINVAL;
+		return vfio_user_misuse(__func__);
 	if (srv->state != VFIO_USER_RUNNING)
 		return -ENOTCONN;
 	*neg = srv->neg;
@@ -425,23 +423,29 @@ int
 rte_vfio_user_server_irq_trigger(struct rte_vfio_user_server *srv, uint32_t index,
 				 uint32_t vector)
 {
-	return srv == NULL ? -EINVAL : vfio_user_irqs_trigger(&srv->irqs, index, vector);
+	int ret = srv == NULL ? -EINVAL :
+		vfio_user_irqs_trigger(&srv->irqs, index, vector);
+
+	return ret == -EINVAL ? vfio_user_misuse(__func__) : ret;
 }
 
 int
 rte_vfio_user_server_irq_set_level(struct rte_vfio_user_server *srv, uint32_t index,
 				   uint32_t vector, bool asserted)
 {
-	if (srv == NULL)
-		return -EINVAL;
-	return vfio_user_irqs_set_level(&srv->irqs, index, vector, asserted);
+	int ret = srv == NULL ? -EINVAL :
+		vfio_user_irqs_set_level(&srv->irqs, index, vector, asserted);
+
+	return ret == -EINVAL ? vfio_user_misuse(__func__) : ret;
 }
 
 int
 rte_vfio_user_server_irq_state(const struct rte_vfio_user_server *srv,
 			       uint32_t index, uint32_t vector)
 {
-	return srv == NULL ? -EINVAL : vfio_user_irqs_state(&srv->irqs, index, vector);
+	/* asking for one that is not there is no misuse */
+	return srv == NULL ? vfio_user_misuse(__func__) :
+		vfio_user_irqs_state(&srv->irqs, index, vector);
 }
 
 /* -------------------------------------------------------------------- DMA */
@@ -453,7 +457,7 @@ rte_vfio_user_server_dma_lookup(const struct rte_vfio_user_server *srv, uint64_t
 	const struct vfio_user_dma_region *region;
 
 	if (srv == NULL || info == NULL)
-		return -EINVAL;
+		return vfio_user_misuse(__func__);
 	region = vfio_user_dma_find(&srv->dma, iova);
 	if (region == NULL)
 		return -ENOENT;

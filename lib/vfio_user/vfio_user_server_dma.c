@@ -354,10 +354,8 @@ rte_vfio_user_server_dma_submit(struct rte_vfio_user_server *srv, bool is_write,
 {
 	struct dma_op *op;
 
-	if (srv == NULL || sg == NULL || nb_sg == 0 || cb == NULL) {
-		VFIO_USER_LOG(ERR, "%s: bad argument", __func__);
-		return -EINVAL;
-	}
+	if (srv == NULL || sg == NULL || nb_sg == 0 || cb == NULL)
+		return vfio_user_misuse(__func__);
 	op = copy_op(is_write, sg, nb_sg);
 	if (op == NULL)
 		return -ENOMEM;

@@ -554,10 +554,8 @@ rte_vfio_user_server_poll(struct rte_vfio_user_server *srv)
 {
 	int nb;
 
-	if (srv == NULL || !srv->started) {
-		VFIO_USER_LOG(ERR, "%s: no started server", __func__);
-		return -EINVAL;
-	}
+	if (srv == NULL || !srv->started)
+		return vfio_user_misuse(__func__);
 	if (vfio_user_conn_is_owner(&srv->main))
 		return -EBUSY;
 	/* a thread that waits for a reply receives meanwhile; now we do */

@@ -113,20 +113,16 @@ int
 rte_vfio_user_server_region_complete(struct rte_vfio_user_server *srv,
 				     uint64_t token, ssize_t result, const void *data)
 {
-	if (srv == NULL) {
-		VFIO_USER_LOG(ERR, "%s: bad argument", __func__);
-		return -EINVAL;
-	}
+	if (srv == NULL)
+		return vfio_user_misuse(__func__);
 	return complete_deferred(srv, token, false, result, data);
 }
 
 int
 rte_vfio_user_server_quiesce_complete(struct rte_vfio_user_server *srv, int status)
 {
-	if (srv == NULL || status > 0) {
-		VFIO_USER_LOG(ERR, "%s: bad argument", __func__);
-		return -EINVAL;
-	}
+	if (srv == NULL || status > 0)
+		return vfio_user_misuse(__func__);
 	return complete_deferred(srv, 0, true, status, NULL);
 }
 
