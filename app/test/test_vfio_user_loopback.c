@@ -25,26 +25,6 @@
 #define INTX VFIO_PCI_INTX_IRQ_INDEX
 #define CONFIG VFIO_PCI_CONFIG_REGION_INDEX
 
-ORDERED_BY_SOCKET static void
-fill(uint8_t *buf, size_t len, uint32_t seed)
-{
-	size_t i;
-
-	for (i = 0; i < len; i++)
-		buf[i] = (uint8_t)(seed + i * 13 + (i >> 9));
-}
-
-ORDERED_BY_SOCKET static bool
-is_filled(const uint8_t *buf, size_t len, uint32_t seed)
-{
-	size_t i;
-
-	for (i = 0; i < len; i++)
-		if (buf[i] != (uint8_t)(seed + i * 13 + (i >> 9)))
-			return false;
-	return true;
-}
-
 /* -------------------------------------------------------------- information */
 
 static int
@@ -163,15 +143,15 @@ test_callback(void)
 	DO(loop_start());
 	c = loop.client;
 	for (len = 1; len <= 20; len++) {
-		fill(out, len, len);
+		loop_fill(out, len, len);
 		DO(loop_write(0, len * 7, out, len));
 		DO(loop_read(0, len * 7, in, len));
-		TEST_ASSERT(is_filled(in, len, len), "%u bytes", len);
+		TEST_ASSERT(loop_is_filled(in, len, len), "%u bytes", len);
 	}
-	fill(out, BAR0_SIZE, 99);
+	loop_fill(out, BAR0_SIZE, 99);
 	DO(loop_write(0, 0, out, BAR0_SIZE));
 	DO(loop_read(0, 0, in, BAR0_SIZE));
-	TEST_ASSERT(is_filled(in, BAR0_SIZE, 99), "all of it");
+	TEST_ASSERT(loop_is_filled(in, BAR0_SIZE, 99), "all of it");
 	DO(loop_read(0, BAR0_SIZE, in, 0));
 	TEST_ASSERT_EQUAL(loop_read(0, BAR0_SIZE - 3, in, 4), -EINVAL, "over the end");
 	TEST_ASSERT_EQUAL(loop_write(0, UINT64_MAX - 7, in, 4), -EINVAL, "far away");
@@ -204,12 +184,12 @@ transfer_16m(uint32_t xfer)
 	DO(loop_start());
 	DO(rte_vfio_user_client_negotiated(loop.client, &neg));
 	TEST_ASSERT_EQUAL(neg.max_data_xfer_size, xfer, "negotiated");
-	fill(buf, len, xfer);
+	loop_fill(buf, len, xfer);
 	DO(loop_write(1, 12345, buf, len));
-	TEST_ASSERT(is_filled(loop.bar1 + 12345, len, xfer), "written");
+	TEST_ASSERT(loop_is_filled(loop.bar1 + 12345, len, xfer), "written");
 	memset(buf, 0, len);
 	DO(loop_read(1, 12345, buf, len));
-	TEST_ASSERT(is_filled(buf, len, xfer), "read");
+	TEST_ASSERT(loop_is_filled(buf, len, xfer), "read");
 	free(buf);
 	loop_stop_client();
 	loop_stop_server();
@@ -530,10 +510,10 @@ run_worker(void *arg)
 
 	for (i = 0; (w->rounds == 0 || i < w->rounds) && !GET(w->stop); i++) {
 		len = i % 50 == 0 ? 20000 : 1 + i % 300;
-		fill(out, len, w->id + i);
+		loop_fill(out, len, w->id + i);
 		if (loop_write(1, mine + i % 100, out, len) != 0 ||
 		    loop_read(1, mine + i % 100, in, len) != 0 ||
-		    !is_filled(in, len, w->id + i))
+		    !loop_is_filled(in, len, w->id + i))
 			COUNT(w->failed);
 		COUNT(w->done);
 		COUNT(w->async);

@@ -11,6 +11,7 @@
  * the public API only. One at a time, in a global.
  */
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -57,6 +58,7 @@ struct loop {
 
 	/** Handles accesses to BAR0 instead of its memory. */
 	ssize_t (*hook)(const struct rte_vfio_user_region_access *acc);
+	pthread_t poller; /* where callbacks have to run */
 	int (*quiesce)(void);
 	int (*map)(const struct rte_vfio_user_dma_info *info);
 	int reset_result;
@@ -96,6 +98,10 @@ int loop_run(int (*func)(void *arg), void *arg);
 
 /** Poll the client once, sleeping until there is something or 10 ms passed. */
 void loop_poll(void);
+
+/** Store bytes that follow from a seed. */
+void loop_fill(uint8_t *buf, size_t len, uint32_t seed);
+bool loop_is_filled(const uint8_t *buf, size_t len, uint32_t seed);
 
 /** Open file descriptors of the process. */
 int loop_count_fds(void);

@@ -38,6 +38,26 @@ loop_count_fds(void)
 	return nb;
 }
 
+ORDERED_BY_SOCKET void
+loop_fill(uint8_t *buf, size_t len, uint32_t seed)
+{
+	size_t i;
+
+	for (i = 0; i < len; i++)
+		buf[i] = (uint8_t)(seed + i * 29 + (i >> 11));
+}
+
+ORDERED_BY_SOCKET bool
+loop_is_filled(const uint8_t *buf, size_t len, uint32_t seed)
+{
+	size_t i;
+
+	for (i = 0; i < len; i++)
+		if (buf[i] != (uint8_t)(seed + i * 29 + (i >> 11)))
+			return false;
+	return true;
+}
+
 /* ---------------------------------------------------------------- callbacks */
 
 ssize_t
@@ -56,7 +76,8 @@ access_bar0(struct rte_vfio_user_server *srv,
 {
 	if (srv != loop.srv || priv != &loop || acc->region != 0 || acc->count == 0 ||
 	    ((uintptr_t)acc->data & 7) != 0 ||
-	    acc->offset + acc->count > BAR0_SIZE)
+	    acc->offset + acc->count > BAR0_SIZE ||
+	    !pthread_equal(loop.poller, pthread_self()))
 		return -EDOM;
 	return loop.hook != NULL ? loop.hook(acc) : loop_store(acc);
 }
@@ -81,6 +102,7 @@ on_connected(struct rte_vfio_user_server *srv, void *priv)
 {
 	RTE_SET_USED(srv);
 	RTE_SET_USED(priv);
+	loop.poller = pthread_self();
 	COUNT(loop.connected);
 }
 

@@ -33,26 +33,6 @@ static struct {
 	int map_in_cb, unmap_in_cb;
 } dma;
 
-ORDERED_BY_SOCKET static void
-fill(uint8_t *buf, size_t len, uint32_t seed)
-{
-	size_t i;
-
-	for (i = 0; i < len; i++)
-		buf[i] = (uint8_t)(seed + i * 29 + (i >> 11));
-}
-
-ORDERED_BY_SOCKET static bool
-is_filled(const uint8_t *buf, size_t len, uint32_t seed)
-{
-	size_t i;
-
-	for (i = 0; i < len; i++)
-		if (buf[i] != (uint8_t)(seed + i * 29 + (i >> 11)))
-			return false;
-	return true;
-}
-
 ORDERED_BY_SOCKET static uint8_t
 byte_at(uint32_t off)
 {
@@ -189,13 +169,13 @@ sync_accesses(void *arg)
 	RTE_SET_USED(arg);
 	for (i = 0; i < RTE_DIM(lens); i++) {
 		len = lens[i];
-		fill(dma.buf, len, i);
+		loop_fill(dma.buf, len, i);
 		DO(rte_vfio_user_server_dma_write(srv, IOVA + 3, dma.buf, len));
-		TEST_ASSERT(is_filled(dma.mem + 3, len, i), "write of %u", len);
+		TEST_ASSERT(loop_is_filled(dma.mem + 3, len, i), "write of %u", len);
 		TEST_ASSERT_EQUAL(byte_at(3 + len), 0, "behind %u", len);
 		memset(dma.buf, 0, len);
 		DO(rte_vfio_user_server_dma_read(srv, IOVA + 3, dma.buf, len));
-		TEST_ASSERT(is_filled(dma.buf, len, i), "read of %u", len);
+		TEST_ASSERT(loop_is_filled(dma.buf, len, i), "read of %u", len);
 	}
 	DO(rte_vfio_user_server_dma_read(srv, IOVA, NULL, 0));
 	TEST_ASSERT_EQUAL(rte_vfio_user_server_dma_read(srv, 0, &byte, 1), -EFAULT, "none");
@@ -240,12 +220,12 @@ move_16m(void *arg)
 	const uint32_t len = (16u << 20) + 9;
 
 	RTE_SET_USED(arg);
-	fill(dma.buf, len, 1);
+	loop_fill(dma.buf, len, 1);
 	DO(rte_vfio_user_server_dma_write(loop.srv, IOVA + 5, dma.buf, len));
-	TEST_ASSERT(is_filled(dma.mem + 5, len, 1), "write");
+	TEST_ASSERT(loop_is_filled(dma.mem + 5, len, 1), "write");
 	memset(dma.buf, 0, len);
 	DO(rte_vfio_user_server_dma_read(loop.srv, IOVA + 5, dma.buf, len));
-	TEST_ASSERT(is_filled(dma.buf, len, 1), "read");
+	TEST_ASSERT(loop_is_filled(dma.buf, len, 1), "read");
 	return TEST_SUCCESS;
 }
 
@@ -280,12 +260,12 @@ vectors(void *arg)
 		sg[i].buf = dma.buf + off;
 		off += lens[i];
 	}
-	fill(dma.buf, off, 44);
+	loop_fill(dma.buf, off, 44);
 	DO(rte_vfio_user_server_dma_writev(loop.srv, sg, NB_PIECES));
-	TEST_ASSERT(is_filled(dma.mem + PAGE - 1, off, 44), "write");
+	TEST_ASSERT(loop_is_filled(dma.mem + PAGE - 1, off, 44), "write");
 	memset(dma.buf, 0, off);
 	DO(rte_vfio_user_server_dma_readv(loop.srv, sg, NB_PIECES));
-	TEST_ASSERT(is_filled(dma.buf, off, 44), "read");
+	TEST_ASSERT(loop_is_filled(dma.buf, off, 44), "read");
 	DO(rte_vfio_user_server_dma_readv(loop.srv, sg, 0));
 	sg[3].iova = 0x10;
 	TEST_ASSERT_EQUAL(rte_vfio_user_server_dma_readv(loop.srv, sg, NB_PIECES), -EFAULT,
@@ -348,18 +328,18 @@ async_accesses(void *arg)
 	RTE_SET_USED(arg);
 	async_done = async_bad = 0;
 	for (i = 0; i < NB_ASYNC; i++) {
-		fill(dma.buf, len, i);
+		loop_fill(dma.buf, len, i);
 		DO(submit(true, i * len, dma.buf, len)); /* copied */
 	}
 	memset(dma.buf, 0, len);
 	WAIT_FOR(GET(async_done) == NB_ASYNC);
 	for (i = 0; i < NB_ASYNC; i++)
-		TEST_ASSERT(is_filled(dma.mem + i * len, len, i), "write %u", i);
+		TEST_ASSERT(loop_is_filled(dma.mem + i * len, len, i), "write %u", i);
 	for (i = 0; i < NB_ASYNC; i++)
 		DO(submit(false, i * len, dma.buf + i * len, len));
 	WAIT_FOR(GET(async_done) == 2 * NB_ASYNC);
 	for (i = 0; i < NB_ASYNC; i++)
-		TEST_ASSERT(is_filled(dma.buf + i * len, len, i), "read %u", i);
+		TEST_ASSERT(loop_is_filled(dma.buf + i * len, len, i), "read %u", i);
 	TEST_ASSERT_EQUAL(GET(async_bad), 0u, "status");
 	DO(submit(false, UINT64_C(1) << 40, dma.buf, 4));
 	WAIT_FOR(GET(async_bad) == 1);
@@ -384,27 +364,67 @@ test_async(void)
 /* ------------------------------------------------- from inside of a callback */
 
 static int callback_result;
+static bool inside;
+static uint32_t nested; /* callbacks inside of one, or in two threads; atomic */
 
 /* The data of a write name an address; what is there is written elsewhere. */
-static ssize_t
-copy_hook(const struct rte_vfio_user_region_access *acc)
+static int
+copy_memory(const struct rte_vfio_user_region_access *acc)
 {
-	uint64_t off;
 	uint8_t buf[300000];
+	uint64_t off;
 	int ret;
 
-	if (!acc->is_write || acc->count != sizeof(off))
-		return loop_store(acc);
 	memcpy(&off, acc->data, sizeof(off));
 	ret = rte_vfio_user_server_dma_read(loop.srv, IOVA + off, buf, sizeof(buf));
 	if (ret == 0)
 		ret = rte_vfio_user_server_dma_write(loop.srv, IOVA + off + 400000, buf,
 						     sizeof(buf));
 	/* the access is still there although other messages came meanwhile */
-	if (memcmp(&off, acc->data, sizeof(off)) != 0)
-		ret = -EDOM;
-	callback_result = ret;
+	return memcmp(&off, acc->data, sizeof(off)) == 0 ? ret : -EDOM;
+}
+
+static ssize_t
+copy_hook(const struct rte_vfio_user_region_access *acc)
+{
+	int ret = 0;
+
+	if (__atomic_exchange_n(&inside, true, __ATOMIC_ACQ_REL))
+		COUNT(nested);
+	if (acc->is_write && acc->count == sizeof(uint64_t))
+		ret = callback_result = copy_memory(acc);
+	else
+		loop_store(acc);
+	SET(inside, false);
 	return ret < 0 ? ret : (ssize_t)acc->count;
+}
+
+static uint32_t nb_pipelined;
+
+static void
+pipelined_cb(struct rte_vfio_user_client *client, ssize_t result, void *arg)
+{
+	RTE_SET_USED(client);
+	if (result > 0 && nb_pipelined == (uint32_t)(uintptr_t)arg)
+		nb_pipelined++;
+}
+
+/* What is sent behind an access is handled behind it, although it comes amid. */
+static int
+pipelined(void)
+{
+	uint64_t off = 20;
+	uint32_t i, j;
+
+	nb_pipelined = 0;
+	for (i = 0; i < 20; i++)
+		DO(rte_vfio_user_client_region_write_async(loop.client, 0, 0x200, &off,
+				i == 0 || i == 10 ? 8 : 4, pipelined_cb, (void *)(uintptr_t)i));
+	for (j = 0; j < 1000 && nb_pipelined < i; j++)
+		loop_poll();
+	TEST_ASSERT_EQUAL(nb_pipelined, i, "%u of %u", nb_pipelined, i);
+	TEST_ASSERT_EQUAL(GET(nested), 0u, "%u nested callbacks", nested);
+	return TEST_SUCCESS;
 }
 
 static int
@@ -416,16 +436,17 @@ callback_mode(enum mode mode)
 	loop.hook = copy_hook;
 	DO(map_one(mode, 0, 1 << 20, PROT_READ | PROT_WRITE));
 	for (off = 0; off < 30; off += 10) {
-		fill(dma.mem + off, 300000, (uint32_t)off);
+		loop_fill(dma.mem + off, 300000, (uint32_t)off);
 		/* with others in front of and behind it */
 		val = 1;
 		DO(rte_vfio_user_client_region_write_posted(loop.client, 0, 0, &val, 4));
 		DO(loop_write(0, 0x100, &off, sizeof(off)));
 		TEST_ASSERT_EQUAL(callback_result, 0, "copy");
-		TEST_ASSERT(is_filled(dma.mem + off + 400000, 300000, (uint32_t)off), "data");
+		TEST_ASSERT(loop_is_filled(dma.mem + off + 400000, 300000, (uint32_t)off), "data");
 		DO(loop_read(0, 0, &val, 4));
 		TEST_ASSERT_EQUAL(val, 1u, "posted");
 	}
+	DO(pipelined());
 	off = 1 << 20;
 	TEST_ASSERT_EQUAL(loop_write(0, 0x100, &off, sizeof(off)), -EFAULT, "not mapped");
 	return TEST_SUCCESS;
@@ -681,11 +702,11 @@ test_timeout(void)
 			usleep(1000);
 		TEST_ASSERT(GET(async_done) == 1 && GET(async_bad) == 1, "not in time");
 		/* what was late is answered now, and ignored */
-		fill(dma.mem, 8, 3);
+		loop_fill(dma.mem, 8, 3);
 		loop_poll();
 		memset(dma.buf, 0, 8);
 		TEST_ASSERT_EQUAL(loop_run(read_once, NULL), 0, "");
-		TEST_ASSERT(is_filled(dma.buf, 8, 3), "data");
+		TEST_ASSERT(loop_is_filled(dma.buf, 8, 3), "data");
 		stop();
 	}
 	return TEST_SUCCESS;

@@ -28,6 +28,9 @@
 
 /* the server's requests that may wait for room in the send queue */
 #define MAX_BACKLOG 1024u
+
+/* requests served inside of one another: dma_cb may wait for the server */
+#define MAX_NESTED 8
 #define MAX_BACKLOG_BYTES (UINT64_C(64) << 20)
 
 /* data of the events in the epoll set */
@@ -97,6 +100,17 @@ backlog_of(struct rte_vfio_user_client *client, const struct vfio_user_conn *con
 }
 
 /*
+ * Whether a request can be served now: its reply has room, and requests that
+ * came while dma_cb waits for a reply of its own are not piled up for ever.
+ */
+static bool
+may_serve(const struct rte_vfio_user_client *client, struct vfio_user_conn *conn)
+{
+	return client->serving < MAX_NESTED &&
+		vfio_user_conn_queued(conn) < VFIO_USER_CLIENT_MAX_QUEUED;
+}
+
+/*
  * Receiving never stops for a full send queue: the server may be waiting for
  * us to take its data before it takes ours. Its requests wait instead.
  */
@@ -106,8 +120,11 @@ on_request(struct vfio_user_conn *conn, struct vfio_user_msg *msg, void *arg)
 	struct rte_vfio_user_client *client = arg;
 	struct vfio_user_client_backlog *backlog = backlog_of(client, conn);
 
-	if (backlog->nb == 0 &&
-	    vfio_user_conn_queued(conn) < VFIO_USER_CLIENT_MAX_QUEUED)
+	if (msg->fds.nb != 0) { /* no request has any: it will be refused */
+		vfio_user_msg_release(msg);
+		msg->fds_lost = true;
+	}
+	if (backlog->nb == 0 && may_serve(client, conn))
 		vfio_user_client_serve(client, conn, msg);
 	else
 		defer_request(client, conn, backlog, msg);
@@ -120,8 +137,7 @@ run_backlog(struct rte_vfio_user_client *client, struct vfio_user_conn *conn)
 	struct vfio_user_client_backlog *backlog = backlog_of(client, conn);
 	struct vfio_user_client_deferred *entry;
 
-	while (backlog->nb != 0 &&
-	       vfio_user_conn_queued(conn) < VFIO_USER_CLIENT_MAX_QUEUED) {
+	while (backlog->nb != 0 && may_serve(client, conn)) {
 		/* out of the list first: serving may come here again */
 		entry = take_deferred(backlog);
 		vfio_user_client_serve(client, conn, entry->msg);
@@ -205,10 +221,15 @@ receive(struct rte_vfio_user_client *client, int timeout_ms)
 
 	if (__atomic_load_n(&client->lost, __ATOMIC_ACQUIRE))
 		return -ENOTCONN;
+	/* succeeds: only the owner of the main connection takes it */
+	vfio_user_conn_own(&client->twin);
+	/* another thread may have sent what they waited for */
+	run_backlog(client, &client->main);
+	run_backlog(client, &client->twin);
+	vfio_user_conn_disown(&client->twin);
 	n = epoll_wait(client->epfd, ev, NB_TAGS, timeout_ms);
 	if (n <= 0)
 		return 0;
-	/* succeeds: only the owner of the main connection takes it */
 	vfio_user_conn_own(&client->twin);
 	for (i = 0; i < n && ret >= 0; i++) {
 		ret = handle_event(client, &ev[i]);
@@ -306,8 +327,10 @@ vfio_user_client_start(struct rte_vfio_user_client *client,
 	creq->data_len = 0;
 	creq->refused = false;
 	for (;;) {
-		ret = vfio_user_conn_request(&client->main, &creq->req, out,
-					     client->timeout_ns);
+		ret = -EAGAIN;
+		if (vfio_user_conn_queued(&client->main) < VFIO_USER_CLIENT_MAX_QUEUED)
+			ret = vfio_user_conn_request(&client->main, &creq->req, out,
+						     client->timeout_ns);
 		if (ret != -EAGAIN)
 			break;
 		if (vfio_user_now() >= give_up) {
@@ -653,8 +676,10 @@ attempt(struct rte_vfio_user_client *client,
 	if (ret < 0)
 		return ret;
 	ret = negotiate(client);
-	if (ret < 0)
+	if (ret < 0) {
 		vfio_user_conn_close(&client->main);
+		drop_backlog(&client->backlog[TAG_MAIN]);
+	}
 	return ret;
 }
 

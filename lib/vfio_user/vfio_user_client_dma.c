@@ -273,9 +273,10 @@ fill_unmap(struct vfio_user_dma_unmap *wire,
 
 /*
  * Unmap up to a window of ranges that the server has, or may have. Waits: its
- * last accesses are over when the caller learns that nothing is mapped.
+ * last accesses are over when the caller learns that nothing is mapped. One
+ * timeout is enough: a server that does not answer is not asked again.
  */
-static void
+static int
 take_back(struct rte_vfio_user_client *client,
 	  const struct rte_vfio_user_dma_map *maps, const bool *had, uint32_t nb)
 {
@@ -284,6 +285,7 @@ take_back(struct rte_vfio_user_client *client,
 	const struct vfio_user_out out = { .head = &wire,
 					   .head_len = sizeof(wire), .more = true };
 	struct rte_vfio_user_dma_range range;
+	int ret, last = 0;
 	uint32_t i;
 
 	memset(creqs, 0, sizeof(creqs));
@@ -296,9 +298,12 @@ take_back(struct rte_vfio_user_client *client,
 		vfio_user_client_start(client, &creqs[i], VFIO_USER_DMA_UNMAP, &out);
 	}
 	vfio_user_conn_flush(&client->main);
-	for (i = 0; i < nb; i++)
-		if (had[i])
-			vfio_user_client_finish(client, &creqs[i]);
+	for (i = 0; i < nb; i++) {
+		ret = had[i] ? vfio_user_client_finish(client, &creqs[i]) : 0;
+		if (ret == -ETIMEDOUT || ret == -ENOTCONN)
+			last = ret;
+	}
+	return last;
 }
 
 /* Map up to a window of ranges, all or none. */
@@ -316,7 +321,7 @@ map_window(struct rte_vfio_user_client *client,
 	vfio_user_conn_flush(&client->main);
 	for (i = 0; i < nb; i++) {
 		ret = vfio_user_client_finish(client, &creqs[i]);
-		had[i] = ret == 0 || ret == -ETIMEDOUT;
+		had[i] = !creqs[i].refused && ret != -ENOTCONN;
 		if (ret < 0 && first == 0)
 			first = ret;
 	}
@@ -344,8 +349,9 @@ map_all(struct rte_vfio_user_client *client,
 	/* the windows before are full ones */
 	memset(had, true, sizeof(had));
 	for (; done != 0; done -= VFIO_USER_CLIENT_WINDOW)
-		take_back(client, &maps[done - VFIO_USER_CLIENT_WINDOW], had,
-			  VFIO_USER_CLIENT_WINDOW);
+		if (take_back(client, &maps[done - VFIO_USER_CLIENT_WINDOW], had,
+			      VFIO_USER_CLIENT_WINDOW) < 0)
+			break;
 	return ret;
 }
 
@@ -474,6 +480,8 @@ rte_vfio_user_client_dma_unmap(struct rte_vfio_user_client *client,
 		ret = unmap_window(client, &ranges[done], nb);
 		if (ret < 0 && first == 0)
 			first = ret;
+		if (first == -ETIMEDOUT || first == -ENOTCONN)
+			break; /* one timeout is enough */
 	}
 	pthread_rwlock_unlock(&client->ops_lock);
 	return first;
@@ -485,9 +493,9 @@ lock_out(struct rte_vfio_user_client *client)
 {
 	struct timespec ts;
 
-	clock_gettime(CLOCK_REALTIME, &ts);
+	clock_gettime(CLOCK_MONOTONIC, &ts);
 	ts.tv_sec += (time_t)(client->timeout_ns / UINT64_C(1000000000)) + 1;
-	return -pthread_rwlock_timedwrlock(&client->ops_lock, &ts);
+	return -pthread_rwlock_clockwrlock(&client->ops_lock, CLOCK_MONOTONIC, &ts);
 }
 
 int

@@ -205,8 +205,11 @@ memory_going(struct rte_vfio_user_client *client, uintptr_t addr, size_t len)
 			continue;
 		TAILQ_REMOVE(&client->eal.runs, run, next);
 		ret = unmap_run(client, run);
-		if (ret < 0 && ret != -ENOENT) /* -ENOENT: by unmap_all */
+		if (ret < 0 && ret != -ENOENT) { /* -ENOENT: by unmap_all */
 			log_failure("unmap", run->addr, run->len, ret);
+			/* the memory goes all the same: nobody may use it */
+			vfio_user_client_lose(client);
+		}
 		if (ret == 0) {
 			map_rest(client, run, run->addr, addr);
 			map_rest(client, run, end, run_end);
@@ -349,8 +352,14 @@ unmap_runs(struct rte_vfio_user_client *client)
 	}
 	ret = rte_vfio_user_client_dma_unmap(client, ranges, nb);
 	free(ranges);
+	if (ret == -EDEADLK)
+		return ret; /* nothing was done */
 	free_runs(&client->eal.runs);
-	return ret == -ENOENT ? 0 : ret; /* -ENOENT: by unmap_all */
+	if (ret == 0 || ret == -ENOENT) /* -ENOENT: by unmap_all */
+		return 0;
+	/* what stays mapped is not followed any more */
+	vfio_user_client_lose(client);
+	return ret;
 }
 
 int

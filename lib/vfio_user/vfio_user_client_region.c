@@ -4,10 +4,12 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <linux/magic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <rte_common.h>
@@ -395,12 +397,17 @@ write_window(struct rte_vfio_user_client *client,
 	}
 	vfio_user_conn_flush(&client->main);
 	for (i = 0; i < nb; i++) {
+		acc.offset = writes[i].offset;
+		acc.region = writes[i].region;
+		acc.count = writes[i].len;
 		ret = vfio_user_client_finish(client, &creqs[i]);
-		if (ret == 0 && replies[i].count == writes[i].len)
+		if (ret == 0)
+			ret = (int)check_access(&acc, &replies[i]);
+		if (ret == (int)writes[i].len)
 			continue;
 		if (good == nb) {
 			good = i;
-			*error = ret;
+			*error = RTE_MIN(ret, 0); /* 0: a short write */
 		}
 	}
 	return good;
@@ -521,6 +528,24 @@ check_file(int fd, uint64_t offset, uint64_t size)
 		0 : -EPROTO;
 }
 
+/*
+ * The kernel rounds a mapping of hugetlbfs up to its pages: MAP_FIXED would
+ * replace what lies behind the reservation.
+ */
+static int
+check_page(int fd, const uint8_t *addr, uint64_t offset, uint64_t size)
+{
+	struct statfs fs;
+	uint64_t mask;
+
+	if (fstatfs(fd, &fs) < 0)
+		return -errno;
+	if (fs.f_type != HUGETLBFS_MAGIC)
+		return 0;
+	mask = (uint64_t)fs.f_bsize - 1;
+	return (((uintptr_t)addr | offset | size) & mask) == 0 ? 0 : -EPROTO;
+}
+
 static int
 map_area(struct vfio_user_client_region *region, uint64_t region_size,
 	 const struct vfio_user_client_area *area,
@@ -539,6 +564,9 @@ map_area(struct vfio_user_client_region *region, uint64_t region_size,
 		return -EPROTO;
 	fd = fds->fd[source->fd_index];
 	ret = check_file(fd, source->fd_offset, area->size);
+	if (ret == 0)
+		ret = check_page(fd, region->base + area->offset, source->fd_offset,
+				 area->size);
 	if (ret < 0)
 		return ret;
 	if (mmap(region->base + area->offset, area->size, region->prot,

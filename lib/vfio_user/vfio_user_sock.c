@@ -22,6 +22,10 @@
 #define TX_BUF_KEEP 65536u /* a larger queue is freed when it has drained */
 #define LISTEN_BACKLOG 16
 
+#ifndef SCM_PIDFD
+#define SCM_PIDFD 4 /* Linux 6.5, <linux/socket.h> */
+#endif
+
 /* ------------------------------------------------------------ addresses */
 
 int
@@ -308,7 +312,14 @@ keep_fds(struct vfio_user_rx *rx, struct msghdr *mh)
 	if ((mh->msg_flags & MSG_CTRUNC) != 0)
 		slot->lost = true;
 	for (cmsg = CMSG_FIRSTHDR(mh); cmsg != NULL; cmsg = CMSG_NXTHDR(mh, cmsg)) {
-		if (cmsg->cmsg_level != SOL_SOCKET || cmsg->cmsg_type != SCM_RIGHTS)
+		if (cmsg->cmsg_level != SOL_SOCKET)
+			continue;
+		/* the peer can have asked for these on a socket it gave us */
+		if (cmsg->cmsg_type == SCM_PIDFD) {
+			memcpy(&fd, CMSG_DATA(cmsg), sizeof(fd));
+			vfio_user_fd_close(fd);
+		}
+		if (cmsg->cmsg_type != SCM_RIGHTS)
 			continue;
 		nb = (cmsg->cmsg_len - CMSG_LEN(0)) / sizeof(int);
 		for (i = 0; i < nb; i++) {
@@ -443,6 +454,8 @@ send_once(int fd, const struct iovec *iov, int nb_iov, const int *fds,
 	} while (len < 0 && errno == EINTR);
 	if (len >= 0)
 		return len;
+	if (errno == EBADF && nb_fds != 0)
+		return -EBADF; /* of the caller: nothing was sent */
 	return errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS ||
 		errno == ETOOMANYREFS ? -EAGAIN : -ENOTCONN;
 }
