@@ -31,6 +31,7 @@ static struct {
 	uint32_t cb_calls; /* atomic */
 	int cb_result;
 	int map_in_cb, unmap_in_cb;
+	uint32_t cb_us; /* it takes */
 } dma;
 
 ORDERED_BY_SOCKET static uint8_t
@@ -73,6 +74,8 @@ dma_cb(struct rte_vfio_user_client *client, bool is_write, uint64_t iova, void *
 	const struct rte_vfio_user_dma_range range = { IOVA, 1 };
 	uint8_t *at = dma.mem + (iova - IOVA);
 
+	if (dma.cb_us != 0)
+		usleep(dma.cb_us);
 	if (priv != &dma || client != loop.client)
 		return -EDOM;
 	if (COUNT(dma.cb_calls) == 0) {
@@ -464,8 +467,8 @@ hammer(void *arg)
 	uint64_t off = 8;
 	uint32_t *failed = arg, i;
 
-	for (i = 0; i < 30; i++)
-		if (loop_write(0, 0x100, &off, sizeof(off)) != 0)
+	for (i = 0; i < 150; i++)
+		if (loop_write(0, 0x100, &off, i % 5 == 0 ? sizeof(off) : 4) != 0)
 			COUNT(*failed);
 	return NULL;
 }
@@ -491,7 +494,10 @@ run_background(void *arg)
 	return NULL;
 }
 
-/* Two threads of the client, two of the device, all with messages. */
+/*
+ * Two threads of the client, two of the device, all with messages. Those of the
+ * device receive what the client sends while they wait, but do not handle it.
+ */
 static int
 test_crossing(void)
 {
@@ -500,9 +506,10 @@ test_crossing(void)
 	int twin;
 
 	loop.hook = copy_hook;
+	dma.cb_us = 200;
 	for (twin = 0; twin < 2; twin++) {
-		DO(start(BY_MESSAGE, twin));
-		DO(map_one(BY_MESSAGE, 0, 1 << 20, PROT_READ | PROT_WRITE));
+		DO(start(BY_CALLBACK, twin));
+		DO(map_one(BY_CALLBACK, 0, 1 << 20, PROT_READ | PROT_WRITE));
 		pthread_create(&threads[0], NULL, hammer, &failed);
 		pthread_create(&threads[1], NULL, hammer, &failed);
 		pthread_create(&threads[2], NULL, run_background, &failed);
