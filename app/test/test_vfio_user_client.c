@@ -17,6 +17,7 @@
 #include <rte_errno.h>
 
 #include "test.h"
+#include "test_vfio_user_fds.h"
 #include "test_vfio_user_client.h"
 
 /* ------------------------------------------------------------ negotiation */

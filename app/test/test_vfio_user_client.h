@@ -138,8 +138,6 @@ int fake_stop(void);
 /** Let the server offer a twin socket and other capabilities. */
 int fake_offer_twin(void);
 
-/** Number of open file descriptors. */
-int count_fds(void);
 
 /** A memfd. */
 int make_file(off_t size);

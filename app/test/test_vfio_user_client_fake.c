@@ -296,17 +296,6 @@ fake_stop(void)
 	return TEST_SUCCESS;
 }
 
-/* Number of open file descriptors. */
-int
-count_fds(void)
-{
-	int fd, nb = 0;
-
-	for (fd = 0; fd < 1024; fd++)
-		nb += fcntl(fd, F_GETFD) >= 0;
-	return nb;
-}
-
 int
 make_file(off_t size)
 {

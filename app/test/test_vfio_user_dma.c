@@ -4,7 +4,6 @@
 
 /* The DMA mappings of a device, and their release behind their readers. */
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -20,6 +19,7 @@
 #include <rte_common.h>
 
 #include "test.h"
+#include "test_vfio_user_fds.h"
 #include "vfio_user_dma.h"
 
 #define PAGE 4096u
@@ -35,18 +35,6 @@
 static struct vfio_user_dma dma;
 static struct vfio_user_dma_region *added;
 static int nb_fds_before;
-
-static int
-count_fds(void)
-{
-	DIR *dir = opendir("/proc/self/fd");
-	int nb = 0;
-
-	while (readdir(dir) != NULL)
-		nb++;
-	closedir(dir);
-	return nb;
-}
 
 /* A file whose byte i has the value i / 3 + i / 4096. */
 static int

@@ -4,7 +4,6 @@
 
 /* Interrupts of a device, without a socket. */
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -20,6 +19,7 @@
 
 #include "rte_vfio_user_server.h"
 #include "test.h"
+#include "test_vfio_user_fds.h"
 #include "vfio_user_irq.h"
 
 #define NB_INDEXES 5
@@ -48,37 +48,14 @@ static struct vfio_user_irqs irqs;
 static int epfd = -1;
 static int efd[NB_MSI]; /* the client's eventfds */
 
-static int
-count_fds(void)
-{
-	DIR *dir = opendir("/proc/self/fd");
-	int nb = 0;
-
-	while (readdir(dir) != NULL)
-		nb++;
-	closedir(dir);
-	return nb;
-}
-
-/* A leak shows at the setup of the next case. */
-static int
-check_fds(void)
-{
-	static int first;
-	int now = count_fds();
-
-	if (first == 0)
-		first = now;
-	TEST_ASSERT_EQUAL(now, first, "%d file descriptors leaked before", now - first);
-	return TEST_SUCCESS;
-}
+static int nb_fds; /* at the first setup */
 
 static int
 setup(void)
 {
 	int i;
 
-	DO(check_fds());
+	DO(check_fds(&nb_fds));
 	epfd = epoll_create1(EPOLL_CLOEXEC);
 	for (i = 0; i < NB_MSI; i++)
 		efd[i] = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);

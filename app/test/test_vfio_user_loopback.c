@@ -19,6 +19,7 @@
 #include <rte_errno.h>
 
 #include "test.h"
+#include "test_vfio_user_fds.h"
 #include "test_vfio_user_loopback.h"
 
 #define MSIX VFIO_PCI_MSIX_IRQ_INDEX
@@ -91,7 +92,7 @@ test_info(void)
 	DO(rte_vfio_user_client_device_info(loop.client, &device));
 	TEST_ASSERT(device.num_regions == 9 && device.num_irqs == 5 && device.flags ==
 		    (VFIO_DEVICE_FLAGS_PCI | VFIO_DEVICE_FLAGS_RESET), "device");
-	before = loop_count_fds();
+	before = count_fds();
 	DO(check_region(0, BAR0_SIZE, rw, 0));
 	DO(check_region(1, BAR1_SIZE, rw, 0));
 	DO(check_region(2, BAR2_SIZE, caps, 1));
@@ -115,7 +116,7 @@ test_info(void)
 	nb_fds = 0;
 	TEST_ASSERT_EQUAL(rte_vfio_user_client_region_io_fds(loop.client, 0, &ios, &nb_ios,
 			NULL, &nb_fds), -ENOSPC, "no room");
-	TEST_ASSERT_EQUAL(loop_count_fds(), before, "fds");
+	TEST_ASSERT_EQUAL(count_fds(), before, "fds");
 	return TEST_SUCCESS;
 }
 
@@ -273,7 +274,7 @@ test_msix(void)
 	/* more than one message takes */
 	DO(rte_vfio_user_client_irq_assign(loop.client, MSIX, 0, NB_MSIX, fds));
 	TEST_ASSERT_EQUAL(GET(loop.irq_changed), 3u, "messages");
-	before = loop_count_fds();
+	before = count_fds();
 	for (i = 0; i < NB_MSIX; i++)
 		DO(rte_vfio_user_server_irq_trigger(srv, MSIX, i));
 	for (i = 0; i < NB_MSIX; i++)
@@ -296,7 +297,7 @@ test_msix(void)
 	for (i = 0; i < NB_MSIX; i++)
 		TEST_ASSERT_EQUAL(rte_vfio_user_server_irq_trigger(srv, MSIX, i), -ENOENT,
 				  "vector %u", i);
-	TEST_ASSERT_EQUAL(loop_count_fds(), before - 2, "fds");
+	TEST_ASSERT_EQUAL(count_fds(), before - 2, "fds");
 	for (i = 0; i < NB_MSIX; i++)
 		if (fds[i] >= 0)
 			close(fds[i]);

@@ -103,8 +103,6 @@ void loop_poll(void);
 void loop_fill(uint8_t *buf, size_t len, uint32_t seed);
 bool loop_is_filled(const uint8_t *buf, size_t len, uint32_t seed);
 
-/** Open file descriptors of the process. */
-int loop_count_fds(void);
 
 static inline int
 loop_read(uint32_t region, uint64_t offset, void *buf, size_t len)

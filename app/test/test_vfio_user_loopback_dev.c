@@ -4,7 +4,6 @@
 
 /* The device of the loopback tests. */
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -19,24 +18,13 @@
 #include <rte_errno.h>
 
 #include "test.h"
+#include "test_vfio_user_fds.h"
 #include "test_vfio_user_loopback.h"
 
 struct loop loop;
 
 static char dir[] = "/tmp/vfio-user-loop-XXXXXX";
 static char sock_path[sizeof(dir) + 8];
-
-int
-loop_count_fds(void)
-{
-	DIR *fds = opendir("/proc/self/fd");
-	int nb = 0;
-
-	while (readdir(fds) != NULL)
-		nb++;
-	closedir(fds);
-	return nb;
-}
 
 ORDERED_BY_SOCKET void
 loop_fill(uint8_t *buf, size_t len, uint32_t seed)
@@ -252,11 +240,9 @@ int
 loop_setup(void)
 {
 	static int first;
-	int i, now = loop_count_fds();
+	int i;
 
-	if (first == 0)
-		first = now;
-	TEST_ASSERT_EQUAL(now, first, "%d file descriptors leaked before", now - first);
+	TEST_ASSERT_SUCCESS(check_fds(&first), "fds");
 	memset(&loop, 0, sizeof(loop));
 	memcpy(dir + sizeof(dir) - 7, "XXXXXX", 6);
 	TEST_ASSERT_NOT_NULL(mkdtemp(dir), "mkdtemp: %s", strerror(errno));

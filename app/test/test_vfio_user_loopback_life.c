@@ -18,6 +18,7 @@
 #include <rte_errno.h>
 
 #include "test.h"
+#include "test_vfio_user_fds.h"
 #include "test_vfio_user_loopback.h"
 
 /* ------------------------------------------------------- deferred accesses */
@@ -381,9 +382,9 @@ test_reconnect(void)
 		WAIT_FOR(GET(loop.lost) == i);
 		TEST_ASSERT(memcmp(loop.bar0 + 0x20, &val, 4) == 0, "posted write lost");
 		if (i == 1)
-			fds = loop_count_fds();
+			fds = count_fds();
 	}
-	WAIT_FOR(loop_count_fds() == fds);
+	WAIT_FOR(count_fds() == fds);
 	TEST_ASSERT_EQUAL(GET(loop.unmapped), 30u, "unmapped");
 	close(efd);
 	return TEST_SUCCESS;
@@ -399,13 +400,13 @@ test_second_client(void)
 	DO(loop_start());
 	WAIT_FOR(GET(loop.connected) == 1);
 	first = loop.client;
-	fds = loop_count_fds();
+	fds = count_fds();
 	for (i = 0; i < 20; i++)
 		TEST_ASSERT_EQUAL(loop_start_client(), -EBUSY, "second client");
 	loop.client = first;
 	DO(loop_write(0, 0, &val, 4));
 	TEST_ASSERT_EQUAL(GET(loop.connected), 1u, "callback");
-	WAIT_FOR(loop_count_fds() == fds);
+	WAIT_FOR(count_fds() == fds);
 	/* one that waits gets it when the first one goes */
 	loop.client_conf.connect_timeout_ms = 50;
 	TEST_ASSERT_EQUAL(loop_start_client(), -EBUSY, "second client waits");

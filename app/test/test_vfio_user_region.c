@@ -4,7 +4,6 @@
 
 /* Regions of a device: descriptions, region info, I/O file descriptors. */
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/kcmp.h>
@@ -18,6 +17,7 @@
 #include <rte_common.h>
 
 #include "test.h"
+#include "test_vfio_user_fds.h"
 #include "vfio_user_codec.h"
 #include "vfio_user_region.h"
 
@@ -36,43 +36,20 @@ static struct rte_vfio_user_region_conf conf;
 static int file[3]; /* what areas are in */
 static uint8_t memory[PAGE];
 
-static int
-count_fds(void)
-{
-	DIR *dir = opendir("/proc/self/fd");
-	int nb = 0;
-
-	while (readdir(dir) != NULL)
-		nb++;
-	closedir(dir);
-	return nb;
-}
-
 static bool
 same_file(int a, int b)
 {
 	return syscall(SYS_kcmp, getpid(), getpid(), KCMP_FILE, a, b) == 0;
 }
 
-/* A leak shows at the setup of the next case. */
-static int
-check_fds(void)
-{
-	static int first;
-	int now = count_fds();
-
-	if (first == 0)
-		first = now;
-	TEST_ASSERT_EQUAL(now, first, "%d file descriptors leaked before", now - first);
-	return TEST_SUCCESS;
-}
+static int nb_fds; /* at the first setup */
 
 static int
 setup(void)
 {
 	int i;
 
-	DO(check_fds());
+	DO(check_fds(&nb_fds));
 	for (i = 0; i < (int)RTE_DIM(file); i++)
 		file[i] = memfd_create("region", MFD_CLOEXEC);
 	memset(&neg, 0, sizeof(neg));

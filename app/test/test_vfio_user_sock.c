@@ -5,7 +5,6 @@
 /* Sockets: framing of a stream, file descriptors in it, the send queue. */
 
 #include <errno.h>
-#include <dirent.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +16,7 @@
 #include <rte_common.h>
 
 #include "test.h"
+#include "test_vfio_user_fds.h"
 #include "vfio_user_sock.h"
 
 #define MAX_MSG ((1u << 20) + 4096)
@@ -32,35 +32,9 @@ static uint8_t wire[MAX_MSG + 64];
 static int nb_fds_before;
 
 static int
-count_fds(void)
-{
-	DIR *dir = opendir("/proc/self/fd");
-	int nb = 0;
-
-	while (readdir(dir) != NULL)
-		nb++;
-	closedir(dir);
-	return nb;
-}
-
-/* A leak shows at the setup of the next case. */
-static int
-check_fds(void)
-{
-	static int first;
-
-	nb_fds_before = count_fds();
-	if (first == 0)
-		first = nb_fds_before;
-	TEST_ASSERT_EQUAL(nb_fds_before, first, "%d file descriptors leaked before",
-			  nb_fds_before - first);
-	return TEST_SUCCESS;
-}
-
-static int
 setup(void)
 {
-	TEST_ASSERT_SUCCESS(check_fds(), "fds");
+	TEST_ASSERT_SUCCESS(check_fds(&nb_fds_before), "fds");
 	TEST_ASSERT_SUCCESS(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair),
 			    "socketpair: %s", strerror(errno));
 	file_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);

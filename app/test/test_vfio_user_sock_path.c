@@ -5,7 +5,6 @@
 /* Listening on a path, and connecting to it. */
 
 #include <errno.h>
-#include <dirent.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,41 +14,18 @@
 #include <unistd.h>
 
 #include "test.h"
+#include "test_vfio_user_fds.h"
 #include "vfio_user_sock.h"
-
-static int
-count_fds(void)
-{
-	DIR *dir = opendir("/proc/self/fd");
-	int nb = 0;
-
-	while (readdir(dir) != NULL)
-		nb++;
-	closedir(dir);
-	return nb;
-}
-
-/* A leak shows at the setup of the next case. */
-static int
-check_fds(void)
-{
-	static int first;
-	int now = count_fds();
-
-	if (first == 0)
-		first = now;
-	TEST_ASSERT_EQUAL(now, first, "%d file descriptors leaked before",
-			  now - first);
-	return TEST_SUCCESS;
-}
 
 static char dir[] = "/tmp/vfio-user-test-XXXXXX";
 static char path[sizeof(dir) + 8];
 
+static int nb_fds; /* at the first setup */
+
 static int
 setup(void)
 {
-	TEST_ASSERT_SUCCESS(check_fds(), "fds");
+	TEST_ASSERT_SUCCESS(check_fds(&nb_fds), "fds");
 	memcpy(dir + sizeof(dir) - 7, "XXXXXX", 6);
 	TEST_ASSERT_NOT_NULL(mkdtemp(dir), "mkdtemp: %s", strerror(errno));
 	snprintf(path, sizeof(path), "%s/sock", dir);

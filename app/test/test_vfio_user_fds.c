@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright(c) 2026 dpdk-vfio-user contributors
+ */
+
+#include <dirent.h>
+#include <stddef.h>
+
+#include "test.h"
+#include "test_vfio_user_fds.h"
+
+int
+count_fds(void)
+{
+	DIR *dir = opendir("/proc/self/fd");
+	int nb = 0;
+
+	while (readdir(dir) != NULL)
+		nb++;
+	closedir(dir);
+	return nb;
+}
+
+int
+check_fds(int *first)
+{
+	int now = count_fds();
+
+	if (*first == 0)
+		*first = now;
+	TEST_ASSERT_EQUAL(now, *first, "%d file descriptors leaked before", now - *first);
+	return TEST_SUCCESS;
+}

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright(c) 2026 dpdk-vfio-user contributors
+ */
+
+#ifndef TEST_VFIO_USER_FDS_H
+#define TEST_VFIO_USER_FDS_H
+
+/** Number of open file descriptors, to compare with another such count. */
+int count_fds(void);
+
+/**
+ * For a setup: there are as many as at the first call with this variable,
+ * which starts as 0. A leak thus shows at the setup of the next case.
+ */
+int check_fds(int *first);
+
+#endif /* TEST_VFIO_USER_FDS_H */
