@@ -413,6 +413,23 @@ pump_main(struct rte_vfio_user_server *srv)
 	return 0;
 }
 
+/* Grace periods, and the requests that have waited for their end. */
+static int
+settle(struct rte_vfio_user_server *srv)
+{
+	int nb = 0, ret;
+
+	do {
+		if (!STAILQ_EMPTY(&srv->held))
+			vfio_user_server_release_held(srv);
+		else if (srv->dma.dirty || vfio_user_dma_unsettled(&srv->dma))
+			vfio_user_dma_settle(&srv->dma);
+		ret = vfio_user_server_run_backlog(srv);
+		nb += ret;
+	} while (ret != 0);
+	return nb;
+}
+
 /* What has waited for something that may have happened. */
 static int
 run_waiting(struct rte_vfio_user_server *srv)
@@ -423,11 +440,9 @@ run_waiting(struct rte_vfio_user_server *srv)
 		__atomic_store_n(&srv->wake, 0, __ATOMIC_SEQ_CST);
 		nb += vfio_user_server_run_deferred(srv);
 	}
-	if (!STAILQ_EMPTY(&srv->held))
-		vfio_user_server_release_held(srv);
 	if (srv->state == VFIO_USER_LEAVING)
 		settle_leaving(srv);
-	return nb + vfio_user_server_run_backlog(srv);
+	return nb + settle(srv);
 }
 
 static void
@@ -482,23 +497,6 @@ check_events(struct rte_vfio_user_server *srv)
 	for (i = 0; i < nb; i++)
 		done += handle_event(srv, &ev[i]);
 	return done;
-}
-
-/* Grace periods, and the requests that have waited for their end. */
-static int
-settle(struct rte_vfio_user_server *srv)
-{
-	int nb = 0, ret;
-
-	do {
-		if (!STAILQ_EMPTY(&srv->held))
-			vfio_user_server_release_held(srv);
-		else if (srv->dma.dirty || vfio_user_dma_unsettled(&srv->dma))
-			vfio_user_dma_settle(&srv->dma);
-		ret = vfio_user_server_run_backlog(srv);
-		nb += ret;
-	} while (ret != 0);
-	return nb;
 }
 
 /* Once per poll, after everything was handled. */
