@@ -23,344 +23,6 @@
 #define RETRY_MIN_MS 1u
 #define RETRY_MAX_MS 50u
 
-/* a request that finds too many pending looks again that often */
-#define ROOM_MS 10
-
-/* the server's requests that may wait for room in the send queue */
-#define MAX_BACKLOG 1024u
-
-/* requests served inside of one another: dma_cb may wait for the server */
-#define MAX_NESTED 8
-#define MAX_BACKLOG_BYTES (UINT64_C(64) << 20)
-
-/* data of the events in the epoll set */
-enum { TAG_MAIN, TAG_TWIN, TAG_TIMER, NB_TAGS };
-
-/* ------------------------------------------------- requests of the server */
-
-static void
-defer_request(struct rte_vfio_user_client *client, struct vfio_user_conn *conn,
-	      struct vfio_user_client_backlog *backlog, struct vfio_user_msg *msg)
-{
-	struct vfio_user_client_deferred *entry;
-
-	if (backlog->nb == MAX_BACKLOG || backlog->bytes > MAX_BACKLOG_BYTES) {
-		VFIO_USER_LOG_PEER(&conn->limit,
-				   "the server sends requests and takes no replies");
-		vfio_user_client_lose(client);
-		return;
-	}
-	entry = malloc(sizeof(*entry));
-	if (entry == NULL)
-		goto refuse;
-	entry->msg = vfio_user_msg_dup(msg);
-	if (entry->msg == NULL)
-		goto free_entry;
-	STAILQ_INSERT_TAIL(&backlog->list, entry, next);
-	backlog->nb++;
-	backlog->bytes += entry->msg->len;
-	return;
-
-free_entry:
-	free(entry);
-refuse:
-	vfio_user_conn_reply_error(conn, &msg->hdr, -ENOMEM, false);
-}
-
-static struct vfio_user_client_deferred *
-take_deferred(struct vfio_user_client_backlog *backlog)
-{
-	struct vfio_user_client_deferred *entry = STAILQ_FIRST(&backlog->list);
-
-	STAILQ_REMOVE_HEAD(&backlog->list, next);
-	backlog->nb--;
-	backlog->bytes -= entry->msg->len;
-	return entry;
-}
-
-static void
-free_deferred(struct vfio_user_client_deferred *entry)
-{
-	vfio_user_msg_release(entry->msg);
-	free(entry->msg);
-	free(entry);
-}
-
-static void
-drop_backlog(struct vfio_user_client_backlog *backlog)
-{
-	while (backlog->nb != 0)
-		free_deferred(take_deferred(backlog));
-}
-
-static struct vfio_user_client_backlog *
-backlog_of(struct rte_vfio_user_client *client, const struct vfio_user_conn *conn)
-{
-	return &client->backlog[conn == &client->twin ? TAG_TWIN : TAG_MAIN];
-}
-
-/*
- * Whether a request can be served now: its reply has room, and requests that
- * came while dma_cb waits for a reply of its own are not piled up for ever.
- */
-static bool
-may_serve(const struct rte_vfio_user_client *client, struct vfio_user_conn *conn)
-{
-	return client->serving < MAX_NESTED &&
-		vfio_user_conn_queued(conn) < VFIO_USER_CLIENT_MAX_QUEUED;
-}
-
-/*
- * Receiving never stops for a full send queue: the server may be waiting for
- * us to take its data before it takes ours. Its requests wait instead.
- */
-static void
-on_request(struct vfio_user_conn *conn, struct vfio_user_msg *msg, void *arg)
-{
-	struct rte_vfio_user_client *client = arg;
-	struct vfio_user_client_backlog *backlog = backlog_of(client, conn);
-
-	if (msg->fds.nb != 0) { /* no request has any: it will be refused */
-		vfio_user_msg_release(msg);
-		msg->fds_lost = true;
-	}
-	if (backlog->nb == 0 && may_serve(client, conn))
-		vfio_user_client_serve(client, conn, msg);
-	else
-		defer_request(client, conn, backlog, msg);
-	vfio_user_msg_release(msg);
-}
-
-static void
-run_backlog(struct rte_vfio_user_client *client, struct vfio_user_conn *conn)
-{
-	struct vfio_user_client_backlog *backlog = backlog_of(client, conn);
-	struct vfio_user_client_deferred *entry;
-
-	while (backlog->nb != 0 && may_serve(client, conn)) {
-		/* out of the list first: serving may come here again */
-		entry = take_deferred(backlog);
-		vfio_user_client_serve(client, conn, entry->msg);
-		free_deferred(entry);
-	}
-}
-
-/* ------------------------------------------------------------ receiving */
-
-void
-vfio_user_client_lose(struct rte_vfio_user_client *client)
-{
-	if (!__atomic_exchange_n(&client->lost, true, __ATOMIC_ACQ_REL) &&
-	    client->ready)
-		VFIO_USER_LOG(INFO, "client: connection lost");
-	vfio_user_conn_abort(&client->main);
-	vfio_user_conn_abort(&client->twin);
-}
-
-/* Lock held. */
-static void
-set_timer(struct rte_vfio_user_client *client, uint64_t deadline)
-{
-	struct itimerspec its = {
-		.it_value.tv_sec = (time_t)(deadline / UINT64_C(1000000000)),
-		.it_value.tv_nsec = (long)(deadline % UINT64_C(1000000000)),
-	};
-
-	client->timer_at = deadline;
-	timerfd_settime(client->timerfd, TFD_TIMER_ABSTIME, &its, NULL);
-}
-
-void
-vfio_user_client_arm(struct rte_vfio_user_client *client, uint64_t deadline)
-{
-	pthread_mutex_lock(&client->timer_lock);
-	if (client->timer_at == 0 || deadline < client->timer_at)
-		set_timer(client, deadline);
-	pthread_mutex_unlock(&client->timer_lock);
-}
-
-static void
-timer_fired(struct rte_vfio_user_client *client)
-{
-	uint64_t deadline, stalled;
-
-	vfio_user_conn_expire(&client->main, vfio_user_now());
-	pthread_mutex_lock(&client->timer_lock);
-	/* also ends the readiness; 0 disarms */
-	vfio_user_conn_times(&client->main, &deadline, &stalled);
-	set_timer(client, deadline);
-	pthread_mutex_unlock(&client->timer_lock);
-}
-
-/* Messages received, or negative: the connection must end. */
-static int
-handle_event(struct rte_vfio_user_client *client, const struct epoll_event *ev)
-{
-	struct vfio_user_conn *conn;
-	int ret = 0;
-
-	if (ev->data.u32 == TAG_TIMER) {
-		timer_fired(client);
-		return 0;
-	}
-	conn = ev->data.u32 == TAG_TWIN ? &client->twin : &client->main;
-	if ((ev->events & EPOLLOUT) != 0)
-		vfio_user_conn_flush(conn); /* an error shows in receiving, too */
-	if ((ev->events & ~(uint32_t)EPOLLOUT) != 0)
-		ret = vfio_user_conn_pump(conn);
-	run_backlog(client, conn);
-	return ret == -EAGAIN ? 0 : ret;
-}
-
-/* Wait for input and handle it. The caller owns the main connection. */
-static int
-receive(struct rte_vfio_user_client *client, int timeout_ms)
-{
-	struct epoll_event ev[NB_TAGS];
-	int i, n, nb = 0, ret = 0;
-
-	if (__atomic_load_n(&client->lost, __ATOMIC_ACQUIRE))
-		return -ENOTCONN;
-	/* succeeds: only the owner of the main connection takes it */
-	vfio_user_conn_own(&client->twin);
-	/* another thread may have sent what they waited for */
-	run_backlog(client, &client->main);
-	run_backlog(client, &client->twin);
-	vfio_user_conn_disown(&client->twin);
-	n = epoll_wait(client->epfd, ev, NB_TAGS, timeout_ms);
-	if (n <= 0)
-		return 0;
-	vfio_user_conn_own(&client->twin);
-	for (i = 0; i < n && ret >= 0; i++) {
-		ret = handle_event(client, &ev[i]);
-		nb += RTE_MAX(ret, 0);
-	}
-	vfio_user_conn_disown(&client->twin);
-	if (ret < 0) {
-		vfio_user_client_lose(client);
-		return -ENOTCONN;
-	}
-	return nb;
-}
-
-static void
-wait_input(struct vfio_user_conn *conn, int timeout_ms, void *arg)
-{
-	RTE_SET_USED(conn);
-	receive(arg, timeout_ms);
-}
-
-int
-rte_vfio_user_client_poll(struct rte_vfio_user_client *client)
-{
-	int ret;
-
-	if (client == NULL)
-		return vfio_user_misuse(__func__);
-	/* else its owner is receiving */
-	if (!vfio_user_conn_own(&client->main))
-		return __atomic_load_n(&client->lost, __ATOMIC_ACQUIRE) ?
-			-ENOTCONN : 0;
-	ret = receive(client, 0);
-	vfio_user_conn_disown(&client->main);
-	return ret;
-}
-
-/* ------------------------------------------------------------- requests */
-
-static int
-sync_done(struct vfio_user_req *req, int status, struct vfio_user_msg *reply)
-{
-	struct vfio_user_client_req *creq =
-		container_of(req, struct vfio_user_client_req, req);
-	uint32_t rest;
-
-	if (reply == NULL)
-		return status;
-	if (status < 0) {
-		creq->refused = true;
-		return status;
-	}
-	if (reply->len < creq->head_len)
-		return -EPROTO;
-	rest = reply->len - creq->head_len;
-	if (creq->data != NULL && rest > creq->data_cap)
-		return -EPROTO;
-	if (creq->head_len != 0)
-		memcpy(creq->head, reply->payload, creq->head_len);
-	if (creq->data != NULL && rest != 0) {
-		memcpy(creq->data, reply->payload + creq->head_len, rest);
-		creq->data_len = rest;
-	}
-	if (creq->fds != NULL)
-		vfio_user_fds_move(creq->fds, &reply->fds);
-	return 0;
-}
-
-/* Too many requests are pending: let some finish. */
-static void
-wait_room(struct rte_vfio_user_client *client)
-{
-	const struct timespec ts = { .tv_nsec = VFIO_USER_NS_PER_MS };
-
-	vfio_user_conn_flush(&client->main);
-	if (vfio_user_conn_own(&client->main)) {
-		receive(client, ROOM_MS);
-		vfio_user_conn_disown(&client->main);
-	} else {
-		nanosleep(&ts, NULL);
-	}
-	vfio_user_conn_expire(&client->main, vfio_user_now());
-}
-
-void
-vfio_user_client_start(struct rte_vfio_user_client *client,
-		       struct vfio_user_client_req *creq, uint16_t command,
-		       const struct vfio_user_out *out)
-{
-	uint64_t give_up = vfio_user_now() + client->timeout_ns;
-	int ret;
-
-	creq->req.command = command;
-	creq->req.async = false;
-	creq->req.done = sync_done;
-	creq->data_len = 0;
-	creq->refused = false;
-	for (;;) {
-		ret = -EAGAIN;
-		if (vfio_user_conn_queued(&client->main) < VFIO_USER_CLIENT_MAX_QUEUED)
-			ret = vfio_user_conn_request(&client->main, &creq->req, out,
-						     client->timeout_ns);
-		if (ret != -EAGAIN)
-			break;
-		if (vfio_user_now() >= give_up) {
-			ret = -ETIMEDOUT;
-			break;
-		}
-		wait_room(client);
-	}
-	if (ret < 0)
-		creq->req.status = ret;
-	else if (!out->more) /* took the posted writes along */
-		__atomic_store_n(&client->posted, 0, __ATOMIC_RELAXED);
-}
-
-int
-vfio_user_client_finish(struct rte_vfio_user_client *client,
-			struct vfio_user_client_req *creq)
-{
-	return vfio_user_conn_wait(&client->main, &creq->req, wait_input, client);
-}
-
-int
-vfio_user_client_call(struct rte_vfio_user_client *client,
-		      struct vfio_user_client_req *creq, uint16_t command,
-		      const struct vfio_user_out *out)
-{
-	vfio_user_client_start(client, creq, command, out);
-	return vfio_user_client_finish(client, creq);
-}
-
 /* ---------------------------------------------------------- negotiation */
 
 static int
@@ -547,12 +209,12 @@ init_conns(struct rte_vfio_user_client *client)
 {
 	int ret;
 
-	ret = vfio_user_conn_init(&client->main, client->epfd, TAG_MAIN,
-				  on_request, client);
+	ret = vfio_user_conn_init(&client->main, client->epfd, VFIO_USER_CLIENT_TAG_MAIN,
+				  vfio_user_client_on_request, client);
 	if (ret < 0)
 		return ret;
-	ret = vfio_user_conn_init(&client->twin, client->epfd, TAG_TWIN,
-				  on_request, client);
+	ret = vfio_user_conn_init(&client->twin, client->epfd, VFIO_USER_CLIENT_TAG_TWIN,
+				  vfio_user_client_on_request, client);
 	if (ret < 0) {
 		vfio_user_conn_fini(&client->main);
 		return ret;
@@ -566,7 +228,7 @@ init_conns(struct rte_vfio_user_client *client)
 static int
 init_events(struct rte_vfio_user_client *client)
 {
-	struct epoll_event ev = { .events = EPOLLIN, .data.u32 = TAG_TIMER };
+	struct epoll_event ev = { .events = EPOLLIN, .data.u32 = VFIO_USER_CLIENT_TAG_TIMER };
 	int ret;
 
 	client->epfd = epoll_create1(EPOLL_CLOEXEC);
@@ -607,8 +269,8 @@ alloc_client(const struct rte_vfio_user_client_conf *conf,
 	if (client == NULL)
 		return -ENOMEM;
 	apply_conf(client, conf);
-	STAILQ_INIT(&client->backlog[TAG_MAIN].list);
-	STAILQ_INIT(&client->backlog[TAG_TWIN].list);
+	STAILQ_INIT(&client->backlog[VFIO_USER_CLIENT_TAG_MAIN].list);
+	STAILQ_INIT(&client->backlog[VFIO_USER_CLIENT_TAG_TWIN].list);
 	ret = init_events(client);
 	if (ret < 0)
 		goto free_client;
@@ -645,8 +307,7 @@ free_client(struct rte_vfio_user_client *client)
 	/* completions run here and may look at anything else */
 	vfio_user_conn_close(&client->main);
 	vfio_user_conn_close(&client->twin);
-	drop_backlog(&client->backlog[TAG_MAIN]);
-	drop_backlog(&client->backlog[TAG_TWIN]);
+	vfio_user_client_drop_backlogs(client);
 	vfio_user_client_regions_fini(client);
 	vfio_user_iova_destroy(client->maps);
 	pthread_rwlock_destroy(&client->map_lock);
@@ -678,7 +339,7 @@ attempt(struct rte_vfio_user_client *client,
 	ret = negotiate(client);
 	if (ret < 0) {
 		vfio_user_conn_close(&client->main);
-		drop_backlog(&client->backlog[TAG_MAIN]);
+		vfio_user_client_drop_backlogs(client);
 	}
 	return ret;
 }

@@ -7,11 +7,15 @@
 
 /**
  * @file
- * The client's state and what its files call of each other: life cycle and
- * receiving (vfio_user_client.c), a wrapper per command
- * (vfio_user_client_cmd.c), region access (vfio_user_client_region.c), DMA
- * mappings and the server's accesses to them (vfio_user_client_dma.c), memory
- * of the EAL (vfio_user_client_eal.c).
+ * The client's state and what its files call of each other:
+ *
+ * - vfio_user_client.c: negotiation, life cycle
+ * - vfio_user_client_io.c: receiving, requests and who waits for them
+ * - vfio_user_client_cmd.c: a wrapper per command
+ * - vfio_user_client_region.c: region accesses by messages
+ * - vfio_user_client_mmap.c: mapped regions
+ * - vfio_user_client_dma.c: DMA mappings and the server's accesses to them
+ * - vfio_user_client_eal.c: memory of the EAL
  *
  * Receiving. The epoll set has the main socket, the twin socket and a timer.
  * Whoever owns the main connection receives from both; the twin connection is
@@ -44,6 +48,14 @@
 
 /** Bytes queued for a server that does not read, beyond which we wait. */
 #define VFIO_USER_CLIENT_MAX_QUEUED (4u << 20)
+
+/** epoll data of the event sources. */
+enum vfio_user_client_tag {
+	VFIO_USER_CLIENT_TAG_MAIN,
+	VFIO_USER_CLIENT_TAG_TWIN,
+	VFIO_USER_CLIENT_TAG_TIMER,
+	VFIO_USER_CLIENT_NB_TAGS
+};
 
 /** A request of the server that waits until earlier replies have left. */
 struct vfio_user_client_deferred {
@@ -140,7 +152,14 @@ struct rte_vfio_user_client {
 	struct vfio_user_client_eal eal;
 };
 
-/* ------------------------------------------------------------- requests */
+/* ------------------------------------------------- vfio_user_client_io.c */
+
+/** Requests of the server, from whichever thread receives. */
+void vfio_user_client_on_request(struct vfio_user_conn *conn,
+				 struct vfio_user_msg *msg, void *arg);
+
+/** Forget the server's requests that wait. */
+void vfio_user_client_drop_backlogs(struct rte_vfio_user_client *client);
 
 /**
  * A synchronous request and where its reply goes: the first head_len bytes to

@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright(c) 2026 dpdk-vfio-user contributors
+ */
+
+#include <errno.h>
+#include <linux/magic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "vfio_user_client.h"
+
+/* Where an area is in its file. */
+struct area_source {
+	uint64_t fd_offset;
+	uint32_t fd_index;
+};
+
+static uint64_t
+page_mask(void)
+{
+	return (uint64_t)sysconf(_SC_PAGESIZE) - 1;
+}
+
+/* Number of mappable areas that a region info describes. */
+static uint32_t
+count_areas(const struct vfio_region_info *info, uint32_t cap_sparse,
+	    uint32_t cap_fds)
+{
+	uint32_t off, nb;
+
+	if (cap_sparse == 0 && cap_fds == 0)
+		return 1;
+	/* in both capabilities it is the first field */
+	off = (cap_sparse != 0 ? cap_sparse : cap_fds) +
+		(uint32_t)sizeof(struct vfio_info_cap_header);
+	memcpy(&nb, (const uint8_t *)info + off, sizeof(nb));
+	return nb;
+}
+
+static void
+get_area(const struct vfio_region_info *info, uint32_t cap_sparse,
+	 uint32_t cap_fds, uint32_t i, struct vfio_user_client_area *area,
+	 struct area_source *source)
+{
+	const uint8_t *cap = (const uint8_t *)info + cap_sparse + cap_fds;
+	struct vfio_region_sparse_mmap_area sparse;
+	struct vfio_user_sparse_fds_area with_fd;
+
+	source->fd_index = 0;
+	source->fd_offset = info->offset;
+	area->offset = 0;
+	area->size = info->size;
+	if (cap_sparse != 0) {
+		memcpy(&sparse, cap + i * sizeof(sparse) +
+		       offsetof(struct vfio_region_info_cap_sparse_mmap, areas),
+		       sizeof(sparse));
+		area->offset = sparse.offset;
+		area->size = sparse.size;
+		source->fd_offset += sparse.offset;
+	} else if (cap_fds != 0) {
+		memcpy(&with_fd, cap + i * sizeof(with_fd) +
+		       offsetof(struct vfio_user_cap_sparse_fds, areas),
+		       sizeof(with_fd));
+		area->offset = with_fd.offset;
+		area->size = with_fd.size;
+		source->fd_offset = with_fd.fd_offset;
+		source->fd_index = with_fd.fd_index;
+	}
+}
+
+/* Accessing a mapping behind the end of its file would be a SIGBUS. */
+static int
+check_file(int fd, uint64_t offset, uint64_t size)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode))
+		return 0;
+	return vfio_user_range_inside(offset, size, (uint64_t)st.st_size) ?
+		0 : -EPROTO;
+}
+
+/*
+ * The kernel rounds a mapping of hugetlbfs up to its pages: MAP_FIXED would
+ * replace what lies behind the reservation.
+ */
+static int
+check_page(int fd, const uint8_t *addr, uint64_t offset, uint64_t size)
+{
+	struct statfs fs;
+	uint64_t mask;
+
+	if (fstatfs(fd, &fs) < 0)
+		return -errno;
+	if (fs.f_type != HUGETLBFS_MAGIC)
+		return 0;
+	mask = (uint64_t)fs.f_bsize - 1;
+	return (((uintptr_t)addr | offset | size) & mask) == 0 ? 0 : -EPROTO;
+}
+
+static int
+map_area(struct vfio_user_client_region *region, uint64_t region_size,
+	 const struct vfio_user_client_area *area,
+	 const struct area_source *source, const struct vfio_user_fds *fds)
+{
+	const uint64_t mask = page_mask();
+	int fd, ret;
+
+	if (source->fd_index >= fds->nb)
+		return -EPROTO;
+	/* only the end of the region may be inside a page */
+	if ((area->offset & mask) != 0 || (source->fd_offset & mask) != 0 ||
+	    ((area->size & mask) != 0 && area->offset + area->size != region_size))
+		return -EPROTO;
+	if (source->fd_offset > INT64_MAX)
+		return -EPROTO;
+	fd = fds->fd[source->fd_index];
+	ret = check_file(fd, source->fd_offset, area->size);
+	if (ret == 0)
+		ret = check_page(fd, region->base + area->offset, source->fd_offset,
+				 area->size);
+	if (ret < 0)
+		return ret;
+	if (mmap(region->base + area->offset, area->size, region->prot,
+		 MAP_SHARED | MAP_FIXED, fd, (off_t)source->fd_offset) == MAP_FAILED)
+		return -errno;
+	return 0;
+}
+
+static void
+free_region(struct vfio_user_client_region *region)
+{
+	munmap(region->base, region->len);
+	free(region);
+}
+
+/* Reserve address space for a region without any area mapped. */
+static int
+reserve(const struct vfio_region_info *info, uint32_t nb_areas,
+	struct vfio_user_client_region **regionp)
+{
+	struct vfio_user_client_region *region;
+	void *base;
+
+	if (info->size > SIZE_MAX / 2)
+		return -ENOMEM;
+	region = calloc(1, sizeof(*region) + nb_areas * sizeof(region->areas[0]));
+	if (region == NULL)
+		return -ENOMEM;
+	region->len = (size_t)((info->size + page_mask()) & ~page_mask());
+	if ((info->flags & VFIO_REGION_INFO_FLAG_READ) != 0)
+		region->prot |= PROT_READ;
+	if ((info->flags & VFIO_REGION_INFO_FLAG_WRITE) != 0)
+		region->prot |= PROT_WRITE;
+	base = mmap(NULL, region->len, PROT_NONE,
+		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (base == MAP_FAILED) {
+		free(region);
+		return -ENOMEM;
+	}
+	region->base = base;
+	*regionp = region;
+	return 0;
+}
+
+static int
+map_region(const struct vfio_region_info *info, const struct vfio_user_fds *fds,
+	   uint32_t cap_sparse, uint32_t cap_fds,
+	   struct vfio_user_client_region **regionp)
+{
+	const uint32_t access = VFIO_REGION_INFO_FLAG_READ |
+		VFIO_REGION_INFO_FLAG_WRITE;
+	uint32_t nb_areas = count_areas(info, cap_sparse, cap_fds);
+	struct vfio_user_client_region *region;
+	struct area_source source;
+	uint32_t i;
+	int ret;
+
+	if ((info->flags & VFIO_REGION_INFO_FLAG_MMAP) == 0 ||
+	    (info->flags & access) == 0 || info->size == 0 || nb_areas == 0)
+		return -ENOTSUP;
+	ret = reserve(info, nb_areas, &region);
+	if (ret < 0)
+		return ret;
+	for (i = 0; i < nb_areas; i++) {
+		get_area(info, cap_sparse, cap_fds, i, &region->areas[i], &source);
+		ret = map_area(region, info->size, &region->areas[i], &source, fds);
+		if (ret < 0) {
+			free_region(region);
+			return ret;
+		}
+		region->nb_areas++;
+	}
+	*regionp = region;
+	return 0;
+}
+
+/* The region mapped by whoever was first. */
+static struct vfio_user_client_region *
+publish(struct rte_vfio_user_client *client, uint32_t index,
+	struct vfio_user_client_region *region)
+{
+	struct vfio_user_client_region *first;
+
+	pthread_mutex_lock(&client->region_lock);
+	first = client->regions[index];
+	if (first == NULL)
+		__atomic_store_n(&client->regions[index], region, __ATOMIC_RELEASE);
+	pthread_mutex_unlock(&client->region_lock);
+	if (first == NULL)
+		return region;
+	free_region(region);
+	return first;
+}
+
+static struct vfio_user_client_region *
+mapped_region(const struct rte_vfio_user_client *client, uint32_t index)
+{
+	if (index >= VFIO_USER_CLIENT_MAX_REGIONS)
+		return NULL;
+	return __atomic_load_n(&client->regions[index], __ATOMIC_ACQUIRE);
+}
+
+int
+rte_vfio_user_client_region_mmap(struct rte_vfio_user_client *client,
+				 uint32_t index, void **base)
+{
+	struct vfio_user_client_region *region;
+	struct vfio_region_info *info;
+	struct vfio_user_fds fds;
+	uint32_t cap_sparse, cap_fds;
+	int ret;
+
+	if (client == NULL || base == NULL || index >= VFIO_USER_CLIENT_MAX_REGIONS)
+		return vfio_user_misuse(__func__);
+	region = mapped_region(client, index);
+	if (region == NULL) {
+		ret = vfio_user_client_get_region(client, index, &info, &fds,
+						  &cap_sparse, &cap_fds);
+		if (ret < 0)
+			return ret;
+		ret = map_region(info, &fds, cap_sparse, cap_fds, &region);
+		vfio_user_fds_close(&fds);
+		free(info);
+		if (ret < 0)
+			return ret;
+		region = publish(client, index, region);
+	}
+	*base = region->base;
+	return 0;
+}
+
+void *
+rte_vfio_user_client_region_va(struct rte_vfio_user_client *client,
+			       uint32_t index, uint64_t offset, uint64_t len)
+{
+	const struct vfio_user_client_region *region;
+	uint32_t i;
+
+	if (client == NULL || len == 0)
+		return NULL;
+	region = mapped_region(client, index);
+	if (region == NULL)
+		return NULL;
+	for (i = 0; i < region->nb_areas; i++)
+		if (offset >= region->areas[i].offset &&
+		    vfio_user_range_inside(offset - region->areas[i].offset, len,
+					   region->areas[i].size))
+			return region->base + offset;
+	return NULL;
+}
+
+void
+vfio_user_client_regions_fini(struct rte_vfio_user_client *client)
+{
+	uint32_t i;
+
+	for (i = 0; i < VFIO_USER_CLIENT_MAX_REGIONS; i++)
+		if (client->regions[i] != NULL)
+			free_region(client->regions[i]);
+}
