@@ -190,22 +190,50 @@ timer_fired(struct rte_vfio_user_client *client)
 
 /* Messages received, or negative: the connection must end. */
 static int
-handle_event(struct rte_vfio_user_client *client, const struct epoll_event *ev)
+conn_event(struct rte_vfio_user_client *client, struct vfio_user_conn *conn,
+	   uint32_t events)
 {
-	struct vfio_user_conn *conn;
 	int ret = 0;
 
-	if (ev->data.u32 == VFIO_USER_CLIENT_TAG_TIMER) {
-		timer_fired(client);
-		return 0;
-	}
-	conn = ev->data.u32 == VFIO_USER_CLIENT_TAG_TWIN ? &client->twin : &client->main;
-	if ((ev->events & EPOLLOUT) != 0)
+	if ((events & EPOLLOUT) != 0)
 		vfio_user_conn_flush(conn); /* an error shows in receiving, too */
-	if ((ev->events & ~(uint32_t)EPOLLOUT) != 0)
+	if ((events & ~(uint32_t)EPOLLOUT) != 0)
 		ret = vfio_user_conn_pump(conn);
 	run_backlog(client, conn);
 	return ret == -EAGAIN ? 0 : ret;
+}
+
+static int
+handle_event(struct rte_vfio_user_client *client, const struct epoll_event *ev)
+{
+	int ret;
+
+	switch (ev->data.u32) {
+	case VFIO_USER_CLIENT_TAG_TIMER:
+		timer_fired(client);
+		return 0;
+	case VFIO_USER_CLIENT_TAG_TWIN:
+		/* succeeds: only the owner of the main connection takes it */
+		vfio_user_conn_own(&client->twin);
+		ret = conn_event(client, &client->twin, ev->events);
+		vfio_user_conn_disown(&client->twin);
+		return ret;
+	default:
+		return conn_event(client, &client->main, ev->events);
+	}
+}
+
+/* Another thread may have sent what the server's requests waited for. */
+static void
+run_backlogs(struct rte_vfio_user_client *client)
+{
+	if (client->backlog[VFIO_USER_CLIENT_TAG_MAIN].nb == 0 &&
+	    client->backlog[VFIO_USER_CLIENT_TAG_TWIN].nb == 0)
+		return;
+	vfio_user_conn_own(&client->twin); /* succeeds, see handle_event() */
+	run_backlog(client, &client->main);
+	run_backlog(client, &client->twin);
+	vfio_user_conn_disown(&client->twin);
 }
 
 /* Wait for input and handle it. The caller owns the main connection. */
@@ -217,21 +245,14 @@ receive(struct rte_vfio_user_client *client, int timeout_ms)
 
 	if (__atomic_load_n(&client->lost, __ATOMIC_ACQUIRE))
 		return -ENOTCONN;
-	/* succeeds: only the owner of the main connection takes it */
-	vfio_user_conn_own(&client->twin);
-	/* another thread may have sent what they waited for */
-	run_backlog(client, &client->main);
-	run_backlog(client, &client->twin);
-	vfio_user_conn_disown(&client->twin);
+	run_backlogs(client);
 	n = epoll_wait(client->epfd, ev, VFIO_USER_CLIENT_NB_TAGS, timeout_ms);
 	if (n <= 0)
 		return 0;
-	vfio_user_conn_own(&client->twin);
 	for (i = 0; i < n && ret >= 0; i++) {
 		ret = handle_event(client, &ev[i]);
 		nb += RTE_MAX(ret, 0);
 	}
-	vfio_user_conn_disown(&client->twin);
 	if (ret < 0) {
 		vfio_user_client_lose(client);
 		return -ENOTCONN;
@@ -314,7 +335,7 @@ vfio_user_client_start(struct rte_vfio_user_client *client,
 		       struct vfio_user_client_req *creq, uint16_t command,
 		       const struct vfio_user_out *out)
 {
-	uint64_t give_up = vfio_user_now() + client->timeout_ns;
+	uint64_t give_up = 0;
 	int ret;
 
 	creq->req.command = command;
@@ -329,6 +350,8 @@ vfio_user_client_start(struct rte_vfio_user_client *client,
 						     client->timeout_ns);
 		if (ret != -EAGAIN)
 			break;
+		if (give_up == 0)
+			give_up = vfio_user_now() + client->timeout_ns;
 		if (vfio_user_now() >= give_up) {
 			ret = -ETIMEDOUT;
 			break;

@@ -28,6 +28,13 @@
 /* or queued messages with file descriptors, which are open meanwhile */
 #define MARKS_PAUSE 16
 
+/* What is written under the lock and read without it. */
+#define SET(field, value) __atomic_store_n(&(field), (value), __ATOMIC_RELAXED)
+#define GET(field) __atomic_load_n(&(field), __ATOMIC_RELAXED)
+
+/* glibc's and musl's pthread_t is a pointer that is never NULL */
+#define NOBODY ((pthread_t)0)
+
 int
 vfio_user_conn_init(struct vfio_user_conn *conn, int epfd, uint32_t epoll_tag,
 		    vfio_user_request_cb_t on_request, void *arg)
@@ -90,10 +97,10 @@ vfio_user_conn_open(struct vfio_user_conn *conn, int fd, uint32_t max_msg)
 		goto free_rx;
 	}
 	pthread_mutex_lock(&conn->lock);
-	conn->broken = false;
-	conn->watched = EPOLLIN;
-	conn->paused = false;
-	conn->stalled_since = 0;
+	SET(conn->broken, false);
+	SET(conn->watched, EPOLLIN);
+	SET(conn->paused, false);
+	SET(conn->stalled_since, 0);
 	conn->partial_since = 0;
 	__atomic_store_n(&conn->fd, fd, __ATOMIC_RELEASE);
 	pthread_mutex_unlock(&conn->lock);
@@ -114,7 +121,25 @@ unlink_req(struct vfio_user_conn *conn, struct vfio_user_req *req)
 {
 	TAILQ_REMOVE(&conn->pending, req, next);
 	conn->by_id[req->msg_id % VFIO_USER_MAX_PENDING] = NULL;
-	conn->nb_pending--;
+	SET(conn->nb_pending, conn->nb_pending - 1);
+}
+
+/* After what a waiting thread may be looking for was stored (seq_cst). */
+static void
+wake_waiters(struct vfio_user_conn *conn)
+{
+	if (__atomic_load_n(&conn->waiters, __ATOMIC_SEQ_CST) == 0)
+		return;
+	pthread_mutex_lock(&conn->lock);
+	pthread_cond_broadcast(&conn->cond);
+	pthread_mutex_unlock(&conn->lock);
+}
+
+/* Lock held; before looking a last time. */
+static void
+add_waiter(struct vfio_user_conn *conn)
+{
+	__atomic_store_n(&conn->waiters, conn->waiters + 1, __ATOMIC_SEQ_CST);
 }
 
 /* Not locked; the request is unlinked. */
@@ -127,11 +152,8 @@ finish_req(struct vfio_user_conn *conn, struct vfio_user_req *req, int status,
 	status = req->done(req, status, reply);
 	if (async)
 		return; /* it may be freed */
-	pthread_mutex_lock(&conn->lock);
-	__atomic_store_n(&req->status, status, __ATOMIC_RELEASE);
-	if (conn->waiters != 0)
-		pthread_cond_broadcast(&conn->cond);
-	pthread_mutex_unlock(&conn->lock);
+	__atomic_store_n(&req->status, status, __ATOMIC_SEQ_CST);
+	wake_waiters(conn);
 }
 
 void
@@ -161,11 +183,26 @@ vfio_user_conn_times(struct vfio_user_conn *conn, uint64_t *deadline,
 {
 	struct vfio_user_req *req;
 
+	*deadline = 0;
+	*stalled_since = GET(conn->stalled_since);
+	if (GET(conn->nb_pending) == 0)
+		return;
 	pthread_mutex_lock(&conn->lock);
 	req = TAILQ_FIRST(&conn->pending);
-	*deadline = req == NULL ? 0 : req->deadline;
-	*stalled_since = conn->stalled_since;
+	if (req != NULL)
+		*deadline = req->deadline;
 	pthread_mutex_unlock(&conn->lock);
+}
+
+/* Lock held, after each change of the send queue. */
+static void
+note_queue(struct vfio_user_conn *conn)
+{
+	uint32_t queued = vfio_user_tx_queued(&conn->tx);
+
+	SET(conn->queued, queued);
+	SET(conn->full, conn->pause_at != UINT32_MAX &&
+	    (queued >= conn->pause_at || conn->tx.nb_marks >= MARKS_PAUSE));
 }
 
 /* Lock held: no more sends; the owner sees the end of the stream. */
@@ -174,7 +211,7 @@ break_locked(struct vfio_user_conn *conn)
 {
 	if (conn->broken || conn->fd < 0)
 		return;
-	conn->broken = true;
+	SET(conn->broken, true);
 	shutdown(conn->fd, SHUT_RDWR);
 }
 
@@ -211,6 +248,7 @@ vfio_user_conn_close(struct vfio_user_conn *conn)
 	fd = conn->fd;
 	__atomic_store_n(&conn->fd, -1, __ATOMIC_RELEASE);
 	vfio_user_tx_fini(&conn->tx);
+	note_queue(conn);
 	pthread_mutex_unlock(&conn->lock);
 	if (fd >= 0) {
 		/* closing alone does not end it: others may have the socket, too */
@@ -222,26 +260,24 @@ vfio_user_conn_close(struct vfio_user_conn *conn)
 
 /* ------------------------------------------------------------ ownership */
 
-static bool
-try_own(struct vfio_user_conn *conn)
+bool
+vfio_user_conn_is_owner(struct vfio_user_conn *conn)
 {
-	if (conn->owned && !pthread_equal(conn->owner, pthread_self()))
-		return false;
-	conn->owned = true;
-	conn->owner = pthread_self();
-	conn->depth++;
-	return true;
+	/* nobody else makes it true or false for this thread */
+	return pthread_equal(GET(conn->owner), pthread_self());
 }
 
 bool
 vfio_user_conn_own(struct vfio_user_conn *conn)
 {
-	bool owner;
+	pthread_t nobody = NOBODY;
 
-	pthread_mutex_lock(&conn->lock);
-	owner = try_own(conn);
-	pthread_mutex_unlock(&conn->lock);
-	return owner;
+	if (!vfio_user_conn_is_owner(conn) &&
+	    !__atomic_compare_exchange_n(&conn->owner, &nobody, pthread_self(), false,
+					 __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+		return false;
+	conn->depth++;
+	return true;
 }
 
 void
@@ -249,42 +285,28 @@ vfio_user_conn_own_first(struct vfio_user_conn *conn)
 {
 	const uint64_t one = 1;
 
+	if (vfio_user_conn_own(conn))
+		return;
 	pthread_mutex_lock(&conn->lock);
-	if (!try_own(conn)) {
-		conn->wanted++;
-		conn->waiters++;
-		do {
-			if (write(conn->poke_fd, &one, sizeof(one)) < 0)
-				VFIO_USER_LOG(ERR, "poke: %s", strerror(errno));
-			pthread_cond_wait(&conn->cond, &conn->lock);
-		} while (!try_own(conn));
-		conn->waiters--;
-		conn->wanted--;
+	SET(conn->wanted, conn->wanted + 1);
+	add_waiter(conn);
+	while (!vfio_user_conn_own(conn)) {
+		if (write(conn->poke_fd, &one, sizeof(one)) < 0)
+			VFIO_USER_LOG(ERR, "poke: %s", strerror(errno));
+		pthread_cond_wait(&conn->cond, &conn->lock);
 	}
+	SET(conn->waiters, conn->waiters - 1);
+	SET(conn->wanted, conn->wanted - 1);
 	pthread_mutex_unlock(&conn->lock);
 }
 
 void
 vfio_user_conn_disown(struct vfio_user_conn *conn)
 {
-	pthread_mutex_lock(&conn->lock);
-	if (--conn->depth == 0) {
-		conn->owned = false;
-		if (conn->waiters != 0)
-			pthread_cond_broadcast(&conn->cond);
-	}
-	pthread_mutex_unlock(&conn->lock);
-}
-
-bool
-vfio_user_conn_is_owner(struct vfio_user_conn *conn)
-{
-	bool owner;
-
-	pthread_mutex_lock(&conn->lock);
-	owner = conn->owned && pthread_equal(conn->owner, pthread_self());
-	pthread_mutex_unlock(&conn->lock);
-	return owner;
+	if (--conn->depth != 0)
+		return;
+	__atomic_store_n(&conn->owner, NOBODY, __ATOMIC_SEQ_CST);
+	wake_waiters(conn);
 }
 
 /* ------------------------------------------------------------ receiving */
@@ -315,48 +337,23 @@ dispatch_reply(struct vfio_user_conn *conn, struct vfio_user_msg *msg)
 	vfio_user_msg_release(msg);
 }
 
-/* Lock held: so much waits for the peer that it gets no more work done. */
-static bool
-tx_full(const struct vfio_user_conn *conn)
-{
-	return conn->pause_at != UINT32_MAX &&
-		(vfio_user_tx_queued(&conn->tx) >= conn->pause_at ||
-		 conn->tx.nb_marks >= MARKS_PAUSE);
-}
-
-/* Lock held: replies to our own requests are always taken. */
+/* Replies to our own requests are always taken. */
 static bool
 may_receive(const struct vfio_user_conn *conn)
 {
-	return conn->nb_pending != 0 || (!conn->paused && !tx_full(conn));
+	return GET(conn->nb_pending) != 0 || (!GET(conn->paused) && !GET(conn->full));
 }
 
 bool
 vfio_user_conn_full(struct vfio_user_conn *conn)
 {
-	bool full;
-
-	pthread_mutex_lock(&conn->lock);
-	full = tx_full(conn);
-	pthread_mutex_unlock(&conn->lock);
-	return full;
-}
-
-static bool
-receiving(struct vfio_user_conn *conn)
-{
-	bool may;
-
-	pthread_mutex_lock(&conn->lock);
-	may = may_receive(conn);
-	pthread_mutex_unlock(&conn->lock);
-	return may;
+	return GET(conn->full);
 }
 
 bool
 vfio_user_conn_has_more(struct vfio_user_conn *conn)
 {
-	return conn->stopped && receiving(conn);
+	return conn->stopped && may_receive(conn);
 }
 
 static void
@@ -380,7 +377,7 @@ dispatch_all(struct vfio_user_conn *conn)
 
 	conn->stopped = false;
 	for (nb = 0; ; nb++) {
-		if (nb != 0 && !receiving(conn)) {
+		if (nb != 0 && !may_receive(conn)) {
 			conn->stopped = true; /* replies have to leave first */
 			break;
 		}
@@ -404,9 +401,9 @@ vfio_user_conn_pump(struct vfio_user_conn *conn)
 
 	if (!vfio_user_conn_is_open(conn))
 		return -ENOTCONN;
-	if (!receiving(conn)) {
+	if (!may_receive(conn)) {
 		conn->partial_since = 0; /* it is us who stopped */
-		return conn->broken ? -ENOTCONN : -EAGAIN;
+		return GET(conn->broken) ? -ENOTCONN : -EAGAIN;
 	}
 	/* messages left by a stop, or by the frame that we are nested in */
 	nb = dispatch_all(conn);
@@ -431,7 +428,7 @@ vfio_user_conn_pump(struct vfio_user_conn *conn)
 static void
 watch_events(struct vfio_user_conn *conn)
 {
-	uint32_t queued = vfio_user_tx_queued(&conn->tx);
+	uint32_t queued = conn->queued;
 	struct epoll_event ev = { .events = 0 };
 
 	if (queued != 0)
@@ -442,19 +439,21 @@ watch_events(struct vfio_user_conn *conn)
 		return;
 	ev.data.u32 = conn->epoll_tag;
 	epoll_ctl(conn->epfd, EPOLL_CTL_MOD, conn->fd, &ev);
-	conn->watched = ev.events;
+	SET(conn->watched, ev.events);
 	if (queued == 0)
-		conn->stalled_since = 0;
+		SET(conn->stalled_since, 0);
 	else if (conn->stalled_since == 0)
-		conn->stalled_since = vfio_user_now();
+		SET(conn->stalled_since, vfio_user_now());
 }
 
 void
 vfio_user_conn_pause(struct vfio_user_conn *conn, bool paused)
 {
+	if (conn->paused == paused)
+		return;
 	pthread_mutex_lock(&conn->lock);
-	if (conn->paused != paused && conn->fd >= 0) {
-		conn->paused = paused;
+	if (conn->fd >= 0) {
+		SET(conn->paused, paused);
 		watch_events(conn);
 	}
 	pthread_mutex_unlock(&conn->lock);
@@ -483,6 +482,7 @@ send_locked(struct vfio_user_conn *conn, struct vfio_user_hdr *hdr,
 	}
 	ret = vfio_user_tx_send(&conn->tx, conn->fd, iov, nb, out->fds,
 				out->nb_fds, out->more);
+	note_queue(conn);
 	if (ret == -ENOTCONN)
 		break_locked(conn);
 	else if (!out->more)
@@ -516,7 +516,7 @@ link_req(struct vfio_user_conn *conn, struct vfio_user_req *req)
 	else
 		TAILQ_INSERT_AFTER(&conn->pending, after, req, next);
 	conn->by_id[req->msg_id % VFIO_USER_MAX_PENDING] = req;
-	conn->nb_pending++;
+	SET(conn->nb_pending, conn->nb_pending + 1);
 }
 
 int
@@ -603,20 +603,31 @@ vfio_user_conn_reply_error(struct vfio_user_conn *conn,
 	return send_reply(conn, request, (uint32_t)-error, &out);
 }
 
+/* Whether there is nothing to send, nor another event to wait for. */
+static bool
+nothing_to_flush(const struct vfio_user_conn *conn)
+{
+	return GET(conn->queued) == 0 && GET(conn->watched) == EPOLLIN &&
+		may_receive(conn) && !GET(conn->broken) && vfio_user_conn_is_open(conn);
+}
+
 int
 vfio_user_conn_flush(struct vfio_user_conn *conn)
 {
 	uint32_t queued;
 	int ret = 0;
 
+	if (nothing_to_flush(conn))
+		return 0;
 	pthread_mutex_lock(&conn->lock);
 	queued = vfio_user_tx_queued(&conn->tx);
 	if (conn->broken || conn->fd < 0)
 		ret = -ENOTCONN;
 	else if (queued != 0)
 		ret = vfio_user_tx_flush(&conn->tx, conn->fd);
-	if (conn->stalled_since != 0 && vfio_user_tx_queued(&conn->tx) < queued)
-		conn->stalled_since = vfio_user_now();
+	note_queue(conn);
+	if (conn->stalled_since != 0 && conn->queued < queued)
+		SET(conn->stalled_since, vfio_user_now());
 	if (ret == -ENOTCONN)
 		break_locked(conn);
 	else
@@ -628,37 +639,45 @@ vfio_user_conn_flush(struct vfio_user_conn *conn)
 uint32_t
 vfio_user_conn_queued(struct vfio_user_conn *conn)
 {
-	uint32_t queued;
-
-	pthread_mutex_lock(&conn->lock);
-	queued = vfio_user_tx_queued(&conn->tx);
-	pthread_mutex_unlock(&conn->lock);
-	return queued;
+	return GET(conn->queued);
 }
 
 /* -------------------------------------------------------------- waiting */
 
-/* Sleep until something changes or a while has passed. Lock held. */
-static void
-follow(struct vfio_user_conn *conn)
+/* Unless another thread asked to have the ownership first. */
+static bool
+own_to_wait(struct vfio_user_conn *conn)
 {
-	uint64_t until = vfio_user_now() + FOLLOW_NS;
-	struct timespec ts = {
-		.tv_sec = (time_t)(until / UINT64_C(1000000000)),
-		.tv_nsec = (long)(until % UINT64_C(1000000000)),
-	};
-
-	conn->waiters++;
-	pthread_cond_timedwait(&conn->cond, &conn->lock, &ts);
-	conn->waiters--;
+	return vfio_user_conn_is_open(conn) &&
+		(GET(conn->wanted) == 0 || vfio_user_conn_is_owner(conn)) &&
+		vfio_user_conn_own(conn);
 }
 
-/* Lock held: whoever asked for the ownership first shall have it. */
+/*
+ * Become the owner to wait for input, or sleep until the request is finished
+ * or the ownership may be free.
+ */
 static bool
-may_wait_input(const struct vfio_user_conn *conn)
+own_or_follow(struct vfio_user_conn *conn, const struct vfio_user_req *req)
 {
-	return conn->fd >= 0 && (conn->wanted == 0 ||
-		(conn->owned && pthread_equal(conn->owner, pthread_self())));
+	struct timespec ts;
+	uint64_t until;
+	bool owner;
+
+	if (own_to_wait(conn))
+		return true;
+	until = vfio_user_now() + FOLLOW_NS;
+	ts.tv_sec = (time_t)(until / UINT64_C(1000000000));
+	ts.tv_nsec = (long)(until % UINT64_C(1000000000));
+	pthread_mutex_lock(&conn->lock);
+	add_waiter(conn);
+	owner = own_to_wait(conn);
+	if (!owner && __atomic_load_n(&req->status, __ATOMIC_SEQ_CST) ==
+	    VFIO_USER_REQ_BUSY)
+		pthread_cond_timedwait(&conn->cond, &conn->lock, &ts);
+	SET(conn->waiters, conn->waiters - 1);
+	pthread_mutex_unlock(&conn->lock);
+	return owner;
 }
 
 static int
@@ -676,26 +695,21 @@ int
 vfio_user_conn_wait(struct vfio_user_conn *conn, struct vfio_user_req *req,
 		    vfio_user_wait_cb_t wait_input, void *arg)
 {
-	bool owner;
 	int status;
 
 	for (;;) {
 		status = __atomic_load_n(&req->status, __ATOMIC_ACQUIRE);
 		if (status != VFIO_USER_REQ_BUSY)
 			break;
-		pthread_mutex_lock(&conn->lock);
-		owner = may_wait_input(conn) && try_own(conn);
-		if (!owner && req->status == VFIO_USER_REQ_BUSY)
-			follow(conn);
-		pthread_mutex_unlock(&conn->lock);
-		if (owner) {
+		if (own_or_follow(conn, req)) {
 			/* dispatched while we were becoming the owner? */
 			if (__atomic_load_n(&req->status, __ATOMIC_ACQUIRE) ==
 			    VFIO_USER_REQ_BUSY)
 				wait_input(conn, ms_until(req->deadline), arg);
 			vfio_user_conn_disown(conn);
 		}
-		vfio_user_conn_expire(conn, vfio_user_now());
+		if (__atomic_load_n(&req->status, __ATOMIC_ACQUIRE) == VFIO_USER_REQ_BUSY)
+			vfio_user_conn_expire(conn, vfio_user_now());
 	}
 	return status;
 }

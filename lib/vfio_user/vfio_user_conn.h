@@ -19,8 +19,13 @@
  * An owner that waits inside a callback (nested) goes on receiving; the
  * message being handled further up the stack stays in place.
  *
- * The lock protects the send queue, the pending requests and the ownership;
- * it is not held across callbacks.
+ * The ownership is one atomic word. The lock protects the send queue and the
+ * pending requests; it is not held across callbacks. What is asked for with
+ * every message (how much is queued, whether requests are pending) is written
+ * under the lock and read without it: a stale answer is as good as one a moment
+ * older. Who waits for the ownership or for a reply counts itself in waiters
+ * before it looks a last time, who gives either looks at waiters after it: one
+ * of both sees the other.
  */
 
 #include <pthread.h>
@@ -83,21 +88,22 @@ struct vfio_user_conn {
 
 	pthread_mutex_t lock;
 	pthread_cond_t cond; /* ownership free, or a status changed */
-	/* below: under the lock */
-	bool broken; /* no more sends; the owner closes */
-	bool owned;
-	pthread_t owner;
-	uint32_t depth; /* nested uses by the owner */
-	uint32_t waiters; /* threads that sleep on cond */
-	uint32_t wanted; /* threads inside vfio_user_conn_own_first() */
+	pthread_t owner; /* atomic: NOBODY, or the thread that may receive */
+	uint32_t depth; /* owner only: nested uses */
+	/* below: under the lock; "atomic": read without it, too */
+	bool broken; /* no more sends; the owner closes; atomic */
+	uint32_t waiters; /* threads that sleep on cond; atomic */
+	uint32_t wanted; /* threads inside vfio_user_conn_own_first(); atomic */
 	uint16_t next_id;
-	uint32_t watched; /* epoll events registered */
+	uint32_t watched; /* epoll events registered; atomic */
 	uint32_t generation; /* of the peer; set while there is no socket */
-	bool paused; /* take nothing from the peer; written by the owner */
-	uint64_t stalled_since; /* the peer has taken nothing since, or 0 */
+	bool paused; /* take nothing from the peer; written by the owner; atomic */
+	uint64_t stalled_since; /* the peer has taken nothing since, or 0; atomic */
 	struct vfio_user_tx tx;
+	uint32_t queued; /* bytes in tx; atomic */
+	bool full; /* so much waits for the peer that it gets no more done; atomic */
 	TAILQ_HEAD(vfio_user_req_list, vfio_user_req) pending; /* by deadline */
-	uint32_t nb_pending;
+	uint32_t nb_pending; /* atomic */
 	struct vfio_user_req *by_id[VFIO_USER_MAX_PENDING];
 };
 

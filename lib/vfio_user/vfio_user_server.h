@@ -62,13 +62,18 @@ enum vfio_user_parked {
 	VFIO_USER_PARKED_MULTI, /* region access of a WRITE_MULTI pending */
 };
 
-/** Hand-over of a deferred completion from any thread to the poller. */
+/**
+ * Hand-over of a deferred completion from any thread to the poller. Who sets
+ * armed back to 0 has it: the completing thread, or the poller whose callback
+ * did not defer.
+ */
 struct vfio_user_deferred {
-	pthread_mutex_t lock;
-	uint64_t armed; /* token that may be completed, 0: none */
+	uint64_t armed; /* atomic: token that may be completed, 0: none */
+	/* of the armed token; atomic, the poller may be writing the next one's */
 	bool quiesce; /* it is a quiesce, not a region access */
 	bool is_read;
 	uint32_t count; /* bytes of the access */
+	pthread_mutex_t lock; /* what follows */
 	uint64_t completed; /* token of the completion below */
 	ssize_t result;
 	void *data; /* malloc(3) */
@@ -184,7 +189,7 @@ void vfio_user_server_wake(struct rte_vfio_user_server *srv);
 uint64_t vfio_user_server_arm(struct rte_vfio_user_server *srv, bool quiesce,
 			      bool is_read, uint32_t count);
 
-/** The callback did not defer. */
+/** The callback of the armed token did not defer. */
 void vfio_user_server_disarm(struct rte_vfio_user_server *srv);
 
 /** Park the message being handled until the armed token is completed. */

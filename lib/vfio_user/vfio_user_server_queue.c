@@ -38,12 +38,10 @@ vfio_user_server_arm(struct rte_vfio_user_server *srv, bool quiesce, bool is_rea
 	struct vfio_user_deferred *def = &srv->deferred;
 	uint64_t token = ++srv->next_token;
 
-	pthread_mutex_lock(&def->lock);
-	def->armed = token;
-	def->quiesce = quiesce;
-	def->is_read = is_read;
-	def->count = count;
-	pthread_mutex_unlock(&def->lock);
+	__atomic_store_n(&def->quiesce, quiesce, __ATOMIC_RELAXED);
+	__atomic_store_n(&def->is_read, is_read, __ATOMIC_RELAXED);
+	__atomic_store_n(&def->count, count, __ATOMIC_RELAXED);
+	__atomic_store_n(&def->armed, token, __ATOMIC_RELEASE);
 	return token;
 }
 
@@ -52,8 +50,10 @@ vfio_user_server_disarm(struct rte_vfio_user_server *srv)
 {
 	struct vfio_user_deferred *def = &srv->deferred;
 
+	if (__atomic_exchange_n(&def->armed, 0, __ATOMIC_ACQ_REL) != 0)
+		return;
+	/* it was completed all the same, or its client left in the meantime */
 	pthread_mutex_lock(&def->lock);
-	def->armed = 0;
 	def->completed = 0;
 	free(def->data);
 	def->data = NULL;
@@ -76,54 +76,86 @@ vfio_user_server_park(struct rte_vfio_user_server *srv, enum vfio_user_parked wh
 	return RTE_VFIO_USER_PENDING;
 }
 
+/* Take the armed token and leave the completion for the poller: 0 or -ESTALE. */
 static int
-complete_deferred(struct rte_vfio_user_server *srv, uint64_t token, bool quiesce,
-		  ssize_t result, const void *data)
+hand_over(struct vfio_user_deferred *def, uint64_t token, ssize_t result, void *data)
 {
-	struct vfio_user_deferred *def = &srv->deferred;
-	bool copy;
-	int ret = 0;
+	uint64_t armed = token;
+	int ret = -ESTALE;
 
 	pthread_mutex_lock(&def->lock);
-	copy = !quiesce && def->is_read && result > 0;
-	if (def->armed == 0 || def->quiesce != quiesce ||
-	    (!quiesce && def->armed != token)) {
-		ret = -ESTALE;
-	} else if (!quiesce && (result > (ssize_t)def->count || (copy && data == NULL))) {
-		ret = -EINVAL;
-	} else if (copy) {
-		def->data = malloc((size_t)result);
-		if (def->data == NULL)
-			ret = -ENOMEM;
-		else
-			memcpy(def->data, data, (size_t)result);
-	}
-	if (ret == 0) {
-		def->completed = def->armed;
-		def->armed = 0;
+	if (__atomic_compare_exchange_n(&def->armed, &armed, 0, false,
+					__ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
+		def->completed = token;
 		def->result = result;
+		def->data = data;
+		ret = 0;
 	}
 	pthread_mutex_unlock(&def->lock);
-	if (ret == 0)
-		vfio_user_server_wake(srv);
 	return ret;
+}
+
+static int
+complete_access(struct vfio_user_deferred *def, uint64_t token, ssize_t result,
+		const void *data)
+{
+	void *copy = NULL;
+	int ret;
+
+	if (token == 0 || __atomic_load_n(&def->armed, __ATOMIC_ACQUIRE) != token ||
+	    __atomic_load_n(&def->quiesce, __ATOMIC_RELAXED))
+		return -ESTALE;
+	if (result > (ssize_t)__atomic_load_n(&def->count, __ATOMIC_RELAXED))
+		return -EINVAL;
+	if (result > 0 && __atomic_load_n(&def->is_read, __ATOMIC_RELAXED)) {
+		if (data == NULL)
+			return -EINVAL;
+		copy = malloc((size_t)result);
+		if (copy == NULL)
+			return -ENOMEM;
+		memcpy(copy, data, (size_t)result);
+	}
+	ret = hand_over(def, token, result, copy);
+	if (ret < 0)
+		free(copy);
+	return ret;
+}
+
+static int
+complete_quiesce(struct vfio_user_deferred *def, int status)
+{
+	uint64_t token = __atomic_load_n(&def->armed, __ATOMIC_ACQUIRE);
+
+	if (token == 0 || !__atomic_load_n(&def->quiesce, __ATOMIC_RELAXED))
+		return -ESTALE;
+	return hand_over(def, token, status, NULL);
 }
 
 int
 rte_vfio_user_server_region_complete(struct rte_vfio_user_server *srv,
 				     uint64_t token, ssize_t result, const void *data)
 {
+	int ret;
+
 	if (srv == NULL)
 		return vfio_user_misuse(__func__);
-	return complete_deferred(srv, token, false, result, data);
+	ret = complete_access(&srv->deferred, token, result, data);
+	if (ret == 0)
+		vfio_user_server_wake(srv);
+	return ret;
 }
 
 int
 rte_vfio_user_server_quiesce_complete(struct rte_vfio_user_server *srv, int status)
 {
+	int ret;
+
 	if (srv == NULL || status > 0)
 		return vfio_user_misuse(__func__);
-	return complete_deferred(srv, 0, true, status, NULL);
+	ret = complete_quiesce(&srv->deferred, status);
+	if (ret == 0)
+		vfio_user_server_wake(srv);
+	return ret;
 }
 
 int

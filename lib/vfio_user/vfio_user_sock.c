@@ -20,6 +20,7 @@
 #define RX_BUF_BUSY 65536u /* once a receive filled the small buffer */
 #define TX_BUF_MIN 4096u
 #define TX_BUF_KEEP 65536u /* a larger queue is freed when it has drained */
+#define TX_COPY_MAX 512u /* up to here a copy is cheaper than several iovecs */
 #define LISTEN_BACKLOG 16
 
 #ifndef SCM_PIDFD
@@ -489,16 +490,24 @@ reserve(struct vfio_user_tx *tx, size_t len)
 	return 0;
 }
 
+static size_t
+total_len(const struct iovec *iov, int nb_iov)
+{
+	size_t total = 0;
+	int i;
+
+	for (i = 0; i < nb_iov; i++)
+		total += iov[i].iov_len;
+	return total;
+}
+
 /* Queue a message without its first skip bytes, which have left. */
 static int
 append(struct vfio_user_tx *tx, const struct iovec *iov, int nb_iov, size_t skip)
 {
-	size_t total = 0;
 	int i, ret;
 
-	for (i = 0; i < nb_iov; i++)
-		total += iov[i].iov_len;
-	ret = reserve(tx, total - skip);
+	ret = reserve(tx, total_len(iov, nb_iov) - skip);
 	if (ret < 0)
 		return ret;
 	for (i = 0; i < nb_iov; i++) {
@@ -587,13 +596,13 @@ int
 vfio_user_tx_send(struct vfio_user_tx *tx, int fd, const struct iovec *iov,
 		  int nb_iov, const int *fds, uint32_t nb_fds, bool more)
 {
-	size_t total = 0;
+	size_t total = total_len(iov, nb_iov);
 	ssize_t len = 0;
-	int i, ret;
+	int ret;
 
 	if (more && nb_fds == 0)
 		return append(tx, iov, nb_iov, 0);
-	if (vfio_user_tx_queued(tx) != 0 && nb_fds == 0) {
+	if (nb_fds == 0 && (vfio_user_tx_queued(tx) != 0 || total <= TX_COPY_MAX)) {
 		ret = append(tx, iov, nb_iov, 0);
 		if (ret < 0)
 			return ret;
@@ -610,8 +619,6 @@ vfio_user_tx_send(struct vfio_user_tx *tx, int fd, const struct iovec *iov,
 			append_with_fds(tx, iov, nb_iov, fds, nb_fds);
 	if (ret < 0)
 		return ret;
-	for (i = 0; i < nb_iov; i++)
-		total += iov[i].iov_len;
 	if ((size_t)len == total)
 		return 0;
 	/* the stream is cut in the middle of a message if this fails */
