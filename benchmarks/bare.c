@@ -26,6 +26,7 @@ bare_init(struct bare *bare, int fd)
 
 	memset(bare, 0, sizeof(*bare));
 	bare->fd = fd;
+	bare->cap = BARE_BUF;
 	bare->epfd = epoll_create1(EPOLL_CLOEXEC);
 	if (bare->epfd < 0 || epoll_ctl(bare->epfd, EPOLL_CTL_ADD, fd, &ev) < 0)
 		bench_die("epoll");
@@ -41,20 +42,26 @@ bare_send(struct bare *bare, uint32_t len)
 		bench_die("sendmsg");
 }
 
-uint32_t
-bare_recv(struct bare *bare)
+ssize_t
+bare_try_recv(struct bare *bare)
 {
 	union {
 		char buf[CMSG_SPACE(RTE_VFIO_USER_MAX_MSG_FDS * sizeof(int))];
 		struct cmsghdr align;
 	} ctl;
-	struct iovec iov = { .iov_base = bare->buf, .iov_len = sizeof(bare->buf) };
+	struct iovec iov = { .iov_base = bare->buf, .iov_len = bare->cap };
 	struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1 };
-	ssize_t len;
 
 	mh.msg_control = ctl.buf;
 	mh.msg_controllen = sizeof(ctl.buf);
-	len = recvmsg(bare->fd, &mh, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	return recvmsg(bare->fd, &mh, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+}
+
+uint32_t
+bare_recv(struct bare *bare)
+{
+	ssize_t len = bare_try_recv(bare);
+
 	if (len <= 0 && (len == 0 || errno != EAGAIN))
 		bench_die("recvmsg");
 	return len < 0 ? 0 : (uint32_t)len;

@@ -14,13 +14,17 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 /** Sizes of the messages of a 4-byte REGION_READ and its reply. */
 #define BARE_REQUEST 32u
 #define BARE_REPLY 36u
+/** Size of a 4-byte REGION_WRITE. */
+#define BARE_WRITE 36u
 
-/** What the library receives into while messages are small. */
+/** What the library receives into while messages are few, and while many. */
 #define BARE_BUF 16384u
+#define BARE_BUF_BUSY 65536u
 
 /** One socket with its epoll. */
 struct bare {
@@ -28,7 +32,8 @@ struct bare {
 	int epfd;
 	uint32_t polls; /* of a spinning server */
 	uint32_t idle;
-	uint8_t buf[BARE_BUF];
+	uint32_t cap; /* bytes received at a time, BARE_BUF at first */
+	uint8_t buf[BARE_BUF_BUSY];
 };
 
 /** Use a connected socket. */
@@ -36,6 +41,9 @@ void bare_init(struct bare *bare, int fd);
 
 /** sendmsg() of so many bytes; all of them are taken. */
 void bare_send(struct bare *bare, uint32_t len);
+
+/** What recvmsg() returns, 0 at the end of the stream; see bare_recv(). */
+ssize_t bare_try_recv(struct bare *bare);
 
 /**
  * recvmsg() without waiting, with room for as many file descriptors as the

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -45,6 +46,7 @@ bench_init(int argc, char **argv)
 		{ "quick", no_argument, NULL, 'q' },
 		{ NULL, 0, NULL, 0 },
 	};
+	struct rlimit files;
 	int opt;
 
 	while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1) {
@@ -58,6 +60,10 @@ bench_init(int argc, char **argv)
 		usage(argv[0]);
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	rte_log_set_global_level(RTE_LOG_WARNING);
+	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+		files.rlim_cur = files.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &files);
+	}
 	bench_pin(0);
 }
 
@@ -171,6 +177,22 @@ bench_way_ratio(const struct bench_way *way, const struct bench_way *base,
 	return bench_median(values, nb_slices);
 }
 
+void
+bench_report_ways(const char *name, const char *unit, const struct bench_way *way,
+		  const struct bench_way *base, uint32_t nb_slices, const char *target)
+{
+	const struct bench_row row = {
+		.name = name,
+		.unit = unit,
+		.value = bench_way_median(way, nb_slices),
+		.base = bench_way_median(base, nb_slices),
+		.ratio = bench_way_ratio(way, base, nb_slices),
+		.target = target,
+	};
+
+	bench_report(&row);
+}
+
 /* --------------------------------------------------------------- output */
 
 void
@@ -186,6 +208,8 @@ bench_report(const struct bench_row *row)
 		printf(", \"base\": %.6g, \"ratio\": %.6g", row->base, ratio);
 	if (row->target != NULL)
 		printf(", \"target\": \"%s\"", row->target);
+	if (row->note != NULL)
+		printf(", \"note\": \"%s\"", row->note);
 	printf("}\n");
 }
 
@@ -202,6 +226,24 @@ bench_skip(const char *name, const char *fmt, ...)
 }
 
 /* ------------------------------------------------------------ processes */
+
+void *
+bench_shared(size_t size)
+{
+	void *mem = mmap(NULL, size, PROT_READ | PROT_WRITE,
+			 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	if (mem == MAP_FAILED)
+		bench_die("mmap");
+	return mem;
+}
+
+void
+bench_socketpair(int pair[2])
+{
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) < 0)
+		bench_die("socketpair");
+}
 
 __rte_noreturn
 static void
@@ -221,13 +263,10 @@ bench_peer_create(struct bench_peer *peer, bench_peer_body_t body, void *arg)
 {
 	int pair[2], ctl[2];
 
-	peer->go = mmap(NULL, sizeof(*peer->go), PROT_READ | PROT_WRITE,
-			MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (peer->go == MAP_FAILED)
-		bench_die("mmap");
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) < 0 ||
-	    pipe(ctl) < 0)
-		bench_die("socketpair, pipe");
+	peer->go = bench_shared(sizeof(*peer->go));
+	bench_socketpair(pair);
+	if (pipe(ctl) < 0)
+		bench_die("pipe");
 	fflush(stdout);
 	peer->pid = fork();
 	if (peer->pid < 0)

@@ -29,7 +29,10 @@ struct bench_conf {
 
 extern struct bench_conf bench;
 
-/** Read the options, limit the log to warnings, pin to the first cpu. */
+/**
+ * Read the options, limit the log to warnings, allow as many open files as the
+ * system lets us, pin to the first cpu.
+ */
 void bench_init(int argc, char **argv);
 
 /** Say what failed, with errno, and end the program with status 1. */
@@ -77,6 +80,11 @@ double bench_way_median(const struct bench_way *way, uint32_t nb_slices);
 double bench_way_ratio(const struct bench_way *way, const struct bench_way *base,
 		       uint32_t nb_slices);
 
+/** Medians of two ways as a row; values are times. */
+void bench_report_ways(const char *name, const char *unit,
+		       const struct bench_way *way, const struct bench_way *base,
+		       uint32_t nb_slices, const char *target);
+
 /* --------------------------------------------------------------- output */
 
 /** One row of the table. */
@@ -88,6 +96,7 @@ struct bench_row {
 	double ratio; /**< of value to base; 0: value / base */
 	/** "ratio <= 1.05", "value >= 8e6", or NULL: for information. */
 	const char *target;
+	const char *note; /**< what else is to be said, or NULL */
 };
 
 void bench_report(const struct bench_row *row);
@@ -97,6 +106,12 @@ __rte_format_printf(2, 3)
 void bench_skip(const char *name, const char *fmt, ...);
 
 /* ------------------------------------------------------------ processes */
+
+/** Memory that our processes share, zeroed; never freed. */
+void *bench_shared(size_t size);
+
+/** A connected pair of sockets as the library has them. */
+void bench_socketpair(int pair[2]);
 
 /** Another process that serves us. */
 struct bench_peer {

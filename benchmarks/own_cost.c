@@ -8,8 +8,6 @@
  * is left are the instructions of the library.
  */
 
-#include <sys/socket.h>
-
 #include <rte_cycles.h>
 
 #include "bare.h"
@@ -109,13 +107,6 @@ run_bare(uint32_t rounds, void *arg)
 }
 
 static void
-make_pair(int pair[2])
-{
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) < 0)
-		bench_die("socketpair");
-}
-
-static void
 report_steps(struct both *lib, struct both *bare)
 {
 	struct bench_row row = { .unit = "ns" };
@@ -133,16 +124,10 @@ static void
 report(const struct bench_way *lib, const struct bench_way *bare)
 {
 	double diff[BENCH_MAX_SLICES];
-	struct bench_row row = {
-		.name = "read on one thread",
-		.unit = "ns",
-		.value = bench_way_median(lib, SLICES),
-		.base = bench_way_median(bare, SLICES),
-		.ratio = bench_way_ratio(lib, bare, SLICES),
-	};
+	struct bench_row row;
 	uint32_t i;
 
-	bench_report(&row);
+	bench_report_ways("read on one thread", "ns", lib, bare, SLICES, NULL);
 	for (i = 0; i < SLICES; i++)
 		diff[i] = lib->slice[i] - bare->slice[i];
 	row = (struct bench_row){
@@ -163,10 +148,10 @@ main(int argc, char **argv)
 	int pair[2];
 
 	bench_init(argc, argv);
-	make_pair(pair);
+	bench_socketpair(pair);
 	lib.srv = device_create(pair[0]);
 	lib.client = device_client_here(lib.srv, pair[1]);
-	make_pair(pair);
+	bench_socketpair(pair);
 	bare_init(&bare.server, pair[0]);
 	bare_init(&bare.caller, pair[1]);
 

@@ -263,22 +263,6 @@ destroy_side(struct bench_way *way)
 }
 
 static void
-report(const char *name, const struct bench_way *way,
-       const struct bench_way *base, const char *target)
-{
-	const struct bench_row row = {
-		.name = name,
-		.unit = "ns",
-		.value = bench_way_median(way, SLICES),
-		.base = bench_way_median(base, SLICES),
-		.ratio = bench_way_ratio(way, base, SLICES),
-		.target = target,
-	};
-
-	bench_report(&row);
-}
-
-static void
 sleeping(void)
 {
 	struct bench_way lib, nested, direct;
@@ -289,8 +273,10 @@ sleeping(void)
 	create_side(&nested, bare_sleeps_nested, bare_sync);
 	create_side(&direct, bare_sleeps, bare_sync);
 	bench_interleave(ways, RTE_DIM(ways), bench_scale(SLEEP_ROUNDS), SLICES);
-	report("round trip, asleep", &lib, &nested, "ratio <= 1.05");
-	report("round trip, asleep, bare one-level epoll", &lib, &direct, NULL);
+	bench_report_ways("round trip, asleep", "ns", &lib, &nested,
+			  SLICES, "ratio <= 1.05");
+	bench_report_ways("round trip, asleep, bare one-level epoll", "ns", &lib, &direct,
+			  SLICES, NULL);
 	for (i = 0; i < RTE_DIM(ways); i++)
 		destroy_side(ways[i]);
 }
@@ -308,9 +294,12 @@ spinning(void)
 	create_side(&sync, device_spins, client_sync);
 	create_side(&woken, bare_spins, bare_sync);
 	bench_interleave(ways, RTE_DIM(ways), bench_scale(SPIN_ROUNDS), SLICES);
-	report("round trip, polling", &lib, &bare, "ratio <= 1.10");
-	report("round trip, polling, bare recvmsg only", &lib, &recv_only, NULL);
-	report("round trip, synchronous client", &sync, &woken, "ratio <= 1.10");
+	bench_report_ways("round trip, polling", "ns", &lib, &bare,
+			  SLICES, "ratio <= 1.10");
+	bench_report_ways("round trip, polling, bare recvmsg only", "ns", &lib, &recv_only,
+			  SLICES, NULL);
+	bench_report_ways("round trip, synchronous client", "ns", &sync, &woken,
+			  SLICES, "ratio <= 1.10");
 	for (i = 0; i < RTE_DIM(ways); i++)
 		destroy_side(ways[i]);
 }
