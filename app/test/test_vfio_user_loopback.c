@@ -436,6 +436,68 @@ test_order(void)
 	return TEST_SUCCESS;
 }
 
+/* A caller that polls before it sleeps gets all of it just the same. */
+static int
+test_order_busy(void)
+{
+	loop.client_conf.busy_poll_us = 500;
+	return test_order();
+}
+
+static int
+test_cork(void)
+{
+	uint32_t next, round, nb = 5;
+
+	DO(loop_start());
+	loop.hook = log_hook;
+	for (round = 0; round < 3; round++) {
+		writes.nb = nb_done = 0;
+		DO(rte_vfio_user_client_cork(loop.client));
+		for (next = 0; next < nb; next++)
+			DO(rte_vfio_user_client_region_write_async(loop.client, 0, 8, &next, 4,
+					count_cb, (void *)(uintptr_t)next));
+		usleep(20000);
+		TEST_ASSERT_EQUAL(GET(writes.nb), 0, "sent before the flush");
+		if (round == 2)
+			DO(loop_read(0, 0, &next, 4)); /* takes them along */
+		else
+			DO(rte_vfio_user_client_flush(loop.client));
+		WAIT_FOR(rte_vfio_user_client_poll(loop.client) >= 0 && nb_done == nb);
+	}
+	/* the flush has ended it; a blocking call has not */
+	DO(rte_vfio_user_client_flush(loop.client));
+	DO(rte_vfio_user_client_region_write_async(loop.client, 0, 8, &next, 4, count_cb,
+						   (void *)(uintptr_t)nb_done));
+	WAIT_FOR(rte_vfio_user_client_poll(loop.client) >= 0 && nb_done == nb + 1);
+	return TEST_SUCCESS;
+}
+
+static void
+count_any_cb(struct rte_vfio_user_client *client, ssize_t result, void *arg)
+{
+	RTE_SET_USED(client);
+	RTE_SET_USED(arg);
+	nb_done += result > 0;
+}
+
+/* Corked accesses do not pile up without bound. */
+static int
+test_cork_full(void)
+{
+	static uint8_t buf[30000];
+	uint32_t i;
+
+	DO(loop_start());
+	nb_done = 0;
+	DO(rte_vfio_user_client_cork(loop.client));
+	for (i = 0; i < 3; i++)
+		DO(rte_vfio_user_client_region_write_async(loop.client, 1, 0, buf, sizeof(buf),
+							   count_any_cb, NULL));
+	WAIT_FOR(rte_vfio_user_client_poll(loop.client) >= 0 && nb_done == 3);
+	return TEST_SUCCESS;
+}
+
 static ssize_t
 third_hook(const struct rte_vfio_user_region_access *acc)
 {
@@ -663,6 +725,9 @@ static struct unit_test_suite loopback_suite = {
 		CASE(test_msix),
 		CASE(test_intx),
 		CASE(test_order),
+		CASE(test_order_busy),
+		CASE(test_cork),
+		CASE(test_cork_full),
 		CASE(test_multi_error),
 		CASE(test_threads),
 		CASE(test_runner),

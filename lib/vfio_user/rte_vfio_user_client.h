@@ -96,6 +96,12 @@ struct rte_vfio_user_client_conf {
 	uint32_t connect_timeout_ms;
 	/** Milliseconds to wait for a reply; 0 means 10000. */
 	uint32_t request_timeout_ms;
+	/**
+	 * Microseconds, up to 1000000, that a blocking call polls the socket
+	 * before it sleeps; 0: it sleeps at once. A reply that comes meanwhile
+	 * costs no wake-up; the thread occupies its cpu.
+	 */
+	uint32_t busy_poll_us;
 	/** Data bytes of one message, up to RTE_VFIO_USER_MAX_XFER_SIZE; 0: 1 MiB. */
 	uint32_t max_data_xfer_size;
 	/** File descriptors taken with one message, up to 253; 0 means 16. */
@@ -169,6 +175,9 @@ rte_vfio_user_client_fd(const struct rte_vfio_user_client *client);
 /**
  * Do what there is to do without blocking: receive replies and run their
  * completions, serve the server's DMA requests, fail requests that timed out.
+ * To be called when rte_vfio_user_client_fd() is readable, or in a loop: it
+ * looks at the socket first, and at the timer and the twin socket when there
+ * is nothing, or now and then.
  *
  * @param client
  *   The client.
@@ -517,7 +526,23 @@ rte_vfio_user_client_region_write_posted(struct rte_vfio_user_client *client,
 		uint32_t index, uint64_t offset, const void *buf, uint32_t len);
 
 /**
- * Send the posted writes collected so far. Does not wait for the device.
+ * Collect the asynchronous accesses that follow, of all threads, instead of
+ * sending each at once, until rte_vfio_user_client_flush(). They also leave
+ * when 64 KiB have come together, and with the next blocking call. Saves
+ * system calls on both sides.
+ *
+ * @param client
+ *   The client.
+ * @return
+ *   0, or -EINVAL.
+ */
+__rte_experimental
+int
+rte_vfio_user_client_cork(struct rte_vfio_user_client *client);
+
+/**
+ * Send the posted writes and the asynchronous accesses collected so far and
+ * end what rte_vfio_user_client_cork() began. Does not wait for the device.
  *
  * @param client
  *   The client.

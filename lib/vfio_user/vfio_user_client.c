@@ -18,6 +18,7 @@
 #include "vfio_user_client.h"
 
 #define DEFAULT_TIMEOUT_MS 10000u
+#define MAX_BUSY_POLL_US 1000000u
 
 /* sleeps between attempts to connect */
 #define RETRY_MIN_MS 1u
@@ -178,7 +179,8 @@ check_conf(const struct rte_vfio_user_client_conf *conf)
 		return -EINVAL;
 	if ((conf->flags & ~RTE_VFIO_USER_CLIENT_F_NO_TWIN_SOCKET) != 0)
 		return -EINVAL;
-	if (conf->max_data_xfer_size > RTE_VFIO_USER_MAX_XFER_SIZE ||
+	if (conf->busy_poll_us > MAX_BUSY_POLL_US ||
+	    conf->max_data_xfer_size > RTE_VFIO_USER_MAX_XFER_SIZE ||
 	    conf->max_msg_fds > RTE_VFIO_USER_MAX_MSG_FDS)
 		return -EINVAL;
 	return conf->sock_path == NULL ? 0 :
@@ -200,6 +202,7 @@ apply_conf(struct rte_vfio_user_client *client,
 		conf->max_dma_maps : RTE_VFIO_USER_DEFAULT_DMA_MAPS;
 	client->timeout_ns = (ms != 0 ? ms : DEFAULT_TIMEOUT_MS) *
 		VFIO_USER_NS_PER_MS;
+	client->busy_poll_ns = conf->busy_poll_us * UINT64_C(1000);
 	client->dma_cb = conf->dma_cb;
 	client->priv = conf->priv;
 }

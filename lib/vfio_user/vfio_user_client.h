@@ -124,6 +124,7 @@ struct rte_vfio_user_client {
 	uint32_t max_data_xfer_size;
 	uint32_t max_dma_maps;
 	uint64_t timeout_ns;
+	uint64_t busy_poll_ns;
 	rte_vfio_user_client_dma_cb_t dma_cb;
 	void *priv;
 	struct rte_vfio_user_negotiated neg;
@@ -133,11 +134,14 @@ struct rte_vfio_user_client {
 	bool ready; /* negotiated */
 	bool lost; /* the connection is gone, atomic */
 	uint32_t posted; /* posted writes collected, atomic */
+	bool corked; /* asynchronous accesses are collected, atomic */
 
 	pthread_mutex_t timer_lock;
 	uint64_t timer_at; /* the timer is armed for, or 0 */
 
 	/* owner of the main connection only */
+	uint32_t idle_polls; /* since something was found to do */
+	uint32_t busy_polls; /* since all event sources were looked at */
 	struct vfio_user_client_backlog backlog[2]; /* main, twin */
 	uint32_t serving; /* nested accesses under map_lock */
 

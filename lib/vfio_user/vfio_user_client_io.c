@@ -23,6 +23,10 @@
 #define MAX_NESTED 8
 #define MAX_BACKLOG_BYTES (UINT64_C(64) << 20)
 
+/* how often a polling caller looks at the other event sources */
+#define BUSY_CHECK 64
+#define IDLE_CHECK 16
+
 /* ------------------------------------------------- requests of the server */
 
 static void
@@ -249,6 +253,7 @@ receive(struct rte_vfio_user_client *client, int timeout_ms)
 	n = epoll_wait(client->epfd, ev, VFIO_USER_CLIENT_NB_TAGS, timeout_ms);
 	if (n <= 0)
 		return 0;
+	client->idle_polls = 0;
 	for (i = 0; i < n && ret >= 0; i++) {
 		ret = handle_event(client, &ev[i]);
 		nb += RTE_MAX(ret, 0);
@@ -260,11 +265,55 @@ receive(struct rte_vfio_user_client *client, int timeout_ms)
 	return nb;
 }
 
+/*
+ * As receive() without waiting, but looks at the main socket first and at the
+ * rest only when that is idle, always for a moment and then now and then.
+ */
+static int
+receive_now(struct rte_vfio_user_client *client)
+{
+	int nb, ret;
+
+	if (__atomic_load_n(&client->lost, __ATOMIC_ACQUIRE))
+		return -ENOTCONN;
+	run_backlogs(client);
+	nb = conn_event(client, &client->main, EPOLLIN);
+	if (nb < 0) {
+		vfio_user_client_lose(client);
+		return -ENOTCONN;
+	}
+	if (nb != 0) {
+		client->idle_polls = 0;
+		if (++client->busy_polls % BUSY_CHECK != 0)
+			return nb;
+	} else if (++client->idle_polls > 2 && client->idle_polls % IDLE_CHECK != 0) {
+		return 0;
+	}
+	ret = receive(client, 0);
+	return ret < 0 ? ret : nb + ret;
+}
+
+/* Poll for a while: whether something came. */
+static bool
+busy_poll(struct rte_vfio_user_client *client)
+{
+	uint64_t until = vfio_user_now() + client->busy_poll_ns;
+
+	do {
+		if (receive_now(client) != 0)
+			return true;
+	} while (vfio_user_now() < until);
+	return false;
+}
+
 static void
 wait_input(struct vfio_user_conn *conn, int timeout_ms, void *arg)
 {
+	struct rte_vfio_user_client *client = arg;
+
 	RTE_SET_USED(conn);
-	receive(arg, timeout_ms);
+	if (client->busy_poll_ns == 0 || !busy_poll(client))
+		receive(client, timeout_ms);
 }
 
 int
@@ -278,7 +327,7 @@ rte_vfio_user_client_poll(struct rte_vfio_user_client *client)
 	if (!vfio_user_conn_own(&client->main))
 		return __atomic_load_n(&client->lost, __ATOMIC_ACQUIRE) ?
 			-ENOTCONN : 0;
-	ret = receive(client, 0);
+	ret = receive_now(client);
 	vfio_user_conn_disown(&client->main);
 	return ret;
 }

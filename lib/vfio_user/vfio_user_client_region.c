@@ -11,8 +11,9 @@
 
 #include "vfio_user_client.h"
 
-/* posted writes leave when that many, or that many bytes, have come together */
+/* posted writes leave when that many have come together ... */
 #define POSTED_BATCH 32u
+/* ... and, like corked accesses, that many bytes */
 #define POSTED_BYTES 65536u
 
 /* ----------------------------------------------------- synchronous access */
@@ -200,6 +201,8 @@ start_async(struct rte_vfio_user_client *client, uint16_t command,
 	access->buf = read_buf;
 	access->cb = cb;
 	access->arg = arg;
+	out.more = __atomic_load_n(&client->corked, __ATOMIC_RELAXED) &&
+		vfio_user_conn_queued(&client->main) + (uint64_t)out.data_len < POSTED_BYTES;
 	deadline = vfio_user_now() + client->timeout_ns;
 	ret = vfio_user_conn_request(&client->main, &access->req, &out,
 				     client->timeout_ns);
@@ -208,7 +211,8 @@ start_async(struct rte_vfio_user_client *client, uint16_t command,
 		return ret;
 	}
 	/* it may be done and freed by now */
-	__atomic_store_n(&client->posted, 0, __ATOMIC_RELAXED);
+	if (!out.more)
+		__atomic_store_n(&client->posted, 0, __ATOMIC_RELAXED);
 	vfio_user_client_arm(client, deadline);
 	return 0;
 }
@@ -258,12 +262,22 @@ rte_vfio_user_client_region_write_async(struct rte_vfio_user_client *client,
 /* -------------------------------------------------------- posted writes */
 
 int
+rte_vfio_user_client_cork(struct rte_vfio_user_client *client)
+{
+	if (client == NULL)
+		return vfio_user_misuse(__func__);
+	__atomic_store_n(&client->corked, true, __ATOMIC_RELAXED);
+	return 0;
+}
+
+int
 rte_vfio_user_client_flush(struct rte_vfio_user_client *client)
 {
 	int ret;
 
 	if (client == NULL)
 		return vfio_user_misuse(__func__);
+	__atomic_store_n(&client->corked, false, __ATOMIC_RELAXED);
 	__atomic_store_n(&client->posted, 0, __ATOMIC_RELAXED);
 	ret = vfio_user_conn_flush(&client->main);
 	return ret == -EAGAIN ? 0 : ret; /* the rest leaves in time */

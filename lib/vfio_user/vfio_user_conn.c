@@ -406,7 +406,7 @@ vfio_user_conn_pump(struct vfio_user_conn *conn)
 		return GET(conn->broken) ? -ENOTCONN : -EAGAIN;
 	}
 	/* messages left by a stop, or by the frame that we are nested in */
-	nb = dispatch_all(conn);
+	nb = vfio_user_rx_partial(&conn->rx) ? dispatch_all(conn) : 0;
 	if (nb == 0) {
 		nb = vfio_user_rx_recv(&conn->rx, conn->fd);
 		if (nb > 0)

@@ -290,7 +290,7 @@ rte_vfio_user_server_destroy(struct rte_vfio_user_server *srv)
 		usleep(SETTLE_US);
 
 	for (i = 0; i < VFIO_USER_MAX_VISITORS; i++)
-		vfio_user_server_free_visitor(&srv->visitors[i]);
+		vfio_user_server_free_visitor(srv, &srv->visitors[i]);
 	if (srv->listen_fd >= 0 && srv->sock_path != NULL)
 		unlink(srv->sock_path);
 	vfio_user_fd_close(srv->listen_fd);

@@ -111,10 +111,9 @@ struct rte_vfio_user_server {
 	uint32_t wake; /* atomic: the poller has something to look at */
 	uint32_t users; /* atomic: other threads inside DMA functions */
 	struct vfio_user_visitor visitors[VFIO_USER_MAX_VISITORS];
+	uint32_t nb_visitors;
 
 	/* the client */
-	struct vfio_user_conn main;
-	struct vfio_user_conn twin;
 	enum vfio_user_client_state state;
 	struct rte_vfio_user_negotiated neg;
 	uint64_t negotiate_by; /* deadline of VERSION */
@@ -139,6 +138,10 @@ struct rte_vfio_user_server {
 	struct vfio_user_deferred deferred;
 	uint8_t *scratch; /* data of a REGION_READ */
 	uint32_t scratch_size;
+
+	/* the client's sockets; large, behind what each message touches */
+	struct vfio_user_conn main;
+	struct vfio_user_conn twin;
 };
 
 /** The name of the device for messages. */
@@ -168,7 +171,8 @@ int vfio_user_server_attach(struct rte_vfio_user_server *srv, int fd);
 void vfio_user_server_drop(struct rte_vfio_user_server *srv, const char *why);
 
 /** Close the socket of a second client, if there is one. */
-void vfio_user_server_free_visitor(struct vfio_user_visitor *visitor);
+void vfio_user_server_free_visitor(struct rte_vfio_user_server *srv,
+				   struct vfio_user_visitor *visitor);
 
 /** Drop the client after the queued replies have left. */
 void vfio_user_server_close_soon(struct rte_vfio_user_server *srv);

@@ -145,7 +145,8 @@ vfio_user_server_drop(struct rte_vfio_user_server *srv, const char *why)
 /* -------------------------------------------------------------- visitors */
 
 void
-vfio_user_server_free_visitor(struct vfio_user_visitor *visitor)
+vfio_user_server_free_visitor(struct rte_vfio_user_server *srv,
+			      struct vfio_user_visitor *visitor)
 {
 	if (visitor->fd < 0)
 		return;
@@ -154,6 +155,7 @@ vfio_user_server_free_visitor(struct vfio_user_visitor *visitor)
 	vfio_user_rx_fini(visitor->rx);
 	free(visitor->rx);
 	visitor->rx = NULL;
+	srv->nb_visitors--;
 }
 
 static int
@@ -172,6 +174,7 @@ open_visitor(struct rte_vfio_user_server *srv, uint32_t slot, int fd)
 		goto fini_rx;
 	visitor->fd = fd;
 	visitor->rx = rx;
+	srv->nb_visitors++;
 	visitor->deadline = vfio_user_now() +
 		srv->conf.msg_timeout_ms * VFIO_USER_NS_PER_MS;
 	return 0;
@@ -197,7 +200,7 @@ add_visitor(struct rte_vfio_user_server *srv, int fd)
 }
 
 static void
-answer_visitor(struct vfio_user_visitor *visitor)
+answer_visitor(struct rte_vfio_user_server *srv, struct vfio_user_visitor *visitor)
 {
 	struct vfio_user_msg msg;
 	int ret;
@@ -220,7 +223,7 @@ answer_visitor(struct vfio_user_visitor *visitor)
 			VFIO_USER_LOG(DEBUG, "a second client left: %s", strerror(errno));
 		vfio_user_msg_release(&msg);
 	}
-	vfio_user_server_free_visitor(visitor);
+	vfio_user_server_free_visitor(srv, visitor);
 }
 
 /* The present client has gone, though its last messages may wait to be read. */
@@ -310,7 +313,7 @@ next_deadline(struct rte_vfio_user_server *srv)
 		at = earlier(at, conn_times(&srv->main, ms));
 		at = earlier(at, conn_times(&srv->twin, ms));
 	}
-	for (i = 0; i < VFIO_USER_MAX_VISITORS; i++)
+	for (i = 0; srv->nb_visitors != 0 && i < VFIO_USER_MAX_VISITORS; i++)
 		if (srv->visitors[i].fd >= 0)
 			at = earlier(at, srv->visitors[i].deadline);
 	return at;
@@ -364,7 +367,7 @@ run_timers(struct rte_vfio_user_server *srv)
 	}
 	for (i = 0; i < VFIO_USER_MAX_VISITORS; i++)
 		if (srv->visitors[i].fd >= 0 && srv->visitors[i].deadline <= now)
-			vfio_user_server_free_visitor(&srv->visitors[i]);
+			vfio_user_server_free_visitor(srv, &srv->visitors[i]);
 	vfio_user_conn_expire(&srv->main, now);
 	vfio_user_conn_expire(&srv->twin, now);
 	if (srv->state == VFIO_USER_NEGOTIATING && srv->negotiate_by <= now)
@@ -419,6 +422,9 @@ settle(struct rte_vfio_user_server *srv)
 {
 	int nb = 0, ret;
 
+	if (STAILQ_EMPTY(&srv->held) && STAILQ_EMPTY(&srv->backlog) && !srv->dma.dirty &&
+	    !vfio_user_dma_unsettled(&srv->dma))
+		return 0;
 	do {
 		if (!STAILQ_EMPTY(&srv->held))
 			vfio_user_server_release_held(srv);
@@ -482,7 +488,7 @@ handle_event(struct rte_vfio_user_server *srv, const struct epoll_event *ev)
 		vfio_user_irqs_resample(&srv->irqs, ev->data.u64);
 		return 1;
 	default:
-		answer_visitor(&srv->visitors[tag - VFIO_USER_TAG_VISITOR]);
+		answer_visitor(srv, &srv->visitors[tag - VFIO_USER_TAG_VISITOR]);
 		return 1;
 	}
 }

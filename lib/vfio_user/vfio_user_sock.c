@@ -215,7 +215,7 @@ shift_offsets(struct vfio_user_rx *rx)
 	rx->tail -= by;
 	rx->scan -= by;
 	rx->begun = rx->begun >= by ? rx->begun - by : 0;
-	for (i = 0; i < RTE_DIM(rx->fds); i++)
+	for (i = 0; rx->nb_fds != 0 && i < RTE_DIM(rx->fds); i++)
 		if (rx->fds[i].used)
 			rx->fds[i].owner -= by;
 }
@@ -306,6 +306,7 @@ keep_fds(struct vfio_user_rx *rx, struct msghdr *mh)
 	RTE_ASSERT(slot != NULL); /* only the last two messages can hold fds */
 	if (!slot->used) {
 		slot->used = true;
+		rx->nb_fds++;
 		slot->lost = false;
 		slot->owner = rx->begun;
 		vfio_user_fds_init(&slot->fds);
@@ -369,12 +370,13 @@ attach_fds(struct vfio_user_rx *rx, struct vfio_user_msg *msg)
 
 	vfio_user_fds_init(&msg->fds);
 	msg->fds_lost = false;
-	for (i = 0; i < RTE_DIM(rx->fds); i++) {
+	for (i = 0; rx->nb_fds != 0 && i < RTE_DIM(rx->fds); i++) {
 		if (!rx->fds[i].used || rx->fds[i].owner != rx->head)
 			continue;
 		vfio_user_fds_move(&msg->fds, &rx->fds[i].fds);
 		msg->fds_lost = rx->fds[i].lost;
 		rx->fds[i].used = false;
+		rx->nb_fds--;
 	}
 }
 

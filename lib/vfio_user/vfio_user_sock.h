@@ -88,6 +88,7 @@ struct vfio_user_rx {
 	uint32_t scan; /* start of the first message not begun at the last receive */
 	uint32_t begun; /* start of the last message begun */
 	uint32_t max_msg;
+	uint32_t nb_fds; /* of fds in use; most messages have none */
 	uint8_t *held; /* buffer that an outer frame still points into */
 	SLIST_HEAD(, vfio_user_rx_old) old; /* held buffers since replaced */
 	/* the incomplete message and one begun behind it */
