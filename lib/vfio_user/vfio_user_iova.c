@@ -7,25 +7,12 @@
 #include <string.h>
 
 #include <rte_common.h>
-#include <rte_vect.h>
 
 #include "vfio_user_iova.h"
+#include "vfio_user_iova_node.h"
 
-/*
- * Leaves are at level 0. An entry of a leaf is a range, its key the range's
- * last address; an entry of an inner node is a child, its key a bound: no
- * lower than the last address below that child, lower than the first address
- * below the next one. So in either kind of node, the index of the entry to
- * look at is the number of keys lower than the address.
- *
- * Unused keys are the highest key, so that this number needs neither a count
- * of entries nor a branch. A leaf never uses its last slot: an address above
- * all its ranges leads there. The last key of an inner node is the node's own
- * bound; on the right edge of the tree it is the highest key.
- * Keys have the sign bit flipped: SSE and AVX2 compare signed numbers only.
- */
-#define FANOUT 16
-#define KEY_MAX INT64_MAX
+#define FANOUT VFIO_USER_IOVA_FANOUT
+#define KEY_MAX VFIO_USER_IOVA_KEY_MAX
 
 /*
  * A node other than the root has at least COUNT_MIN entries, so 2^32 ranges
@@ -35,30 +22,8 @@
 #define COUNT_MIN 4
 #define MERGE_MAX 12
 
-struct vfio_user_iova_garbage {
-	struct vfio_user_iova_garbage *next;
-	bool subtree; /* with all below, else that lives on elsewhere */
-};
-
-struct __rte_cache_aligned node {
-	/* What readers look at; constant once published. */
-	union {
-		int64_t key[FANOUT];
-		rte_v128s64_t keys[FANOUT / 2];
-	};
-	union {
-		struct vfio_user_iova_range range[FANOUT]; /* level 0 */
-		struct node *child[FANOUT];
-	};
-	uint32_t level;
-	uint32_t count;
-	/* The writer's. */
-	uint64_t epoch; /* when it was made; the present one: not published */
-	struct vfio_user_iova_garbage garbage;
-};
-
 struct vfio_user_iova {
-	struct node *root;
+	struct vfio_user_iova_node *root;
 	uint64_t epoch;
 	uint32_t count;
 	uint32_t n_spare;
@@ -69,62 +34,37 @@ struct vfio_user_iova {
 };
 
 /* Root of every empty map; never written, never freed. */
-static struct node empty = {
+static struct vfio_user_iova_node empty = {
 	.key = { [0 ... FANOUT - 1] = KEY_MAX },
-	.range = { { .first = 1, .last = 0 } },
+	.entry = { [0 ... FANOUT - 1] = { .first = UINT64_MAX } },
 };
 
-static inline int64_t
-key_of(uint64_t address)
+/* What a range of a leaf is to the outside. */
+static void
+get_range(const struct vfio_user_iova_node *leaf, unsigned int pos,
+	  struct vfio_user_iova_range *range)
 {
-	return (int64_t)(address ^ (UINT64_C(1) << 63));
-}
+	const struct vfio_user_iova_entry *entry = &leaf->entry[pos];
 
-/* Number of keys lower than this one. */
-static inline unsigned int
-node_rank(const struct node *node, int64_t key)
-{
-	const rte_v128s64_t *v = node->keys, k = { key, key };
-	rte_v128s64_t lower = /* -1 for each */
-		(((v[0] < k) + (v[1] < k)) + ((v[2] < k) + (v[3] < k))) +
-		(((v[4] < k) + (v[5] < k)) + ((v[6] < k) + (v[7] < k)));
-
-	RTE_BUILD_BUG_ON(RTE_DIM(node->keys) != 8);
-	return -(lower[0] + lower[1]);
-}
-
-/*
- * The lookup: where a range with this key is, if any is. Should the slot be
- * unused, then the next range, if any, is just above the bound.
- */
-static inline const struct node *
-leaf_find(const struct node *node, int64_t key, unsigned int *pos,
-	  int64_t *bound)
-{
-	unsigned int level;
-
-	*bound = KEY_MAX;
-	for (level = node->level; level != 0; level--) {
-		*pos = node_rank(node, key);
-		*bound = node->key[*pos];
-		node = node->child[*pos];
-	}
-	*pos = node_rank(node, key);
-	return node;
+	range->first = entry->first;
+	range->last = vfio_user_iova_address(leaf->key[pos]);
+	range->delta = entry->delta;
+	range->prot = entry->prot;
+	range->cookie = entry->cookie;
 }
 
 bool
 vfio_user_iova_find(const void *root, uint64_t iova,
 		    struct vfio_user_iova_range *range)
 {
-	const struct node *leaf;
+	const struct vfio_user_iova_node *leaf;
 	unsigned int pos;
 	int64_t bound;
 
-	leaf = leaf_find(root, key_of(iova), &pos, &bound);
-	if (leaf->range[pos].first > iova || leaf->range[pos].last < iova)
+	leaf = vfio_user_iova_leaf(root, vfio_user_iova_key(iova), &pos, &bound);
+	if (leaf->entry[pos].first > iova || pos == leaf->count)
 		return false;
-	*range = leaf->range[pos];
+	get_range(leaf, pos, range);
 	return true;
 }
 
@@ -132,22 +72,22 @@ bool
 vfio_user_iova_next(const void *root, uint64_t iova,
 		    struct vfio_user_iova_range *range)
 {
-	const struct node *leaf;
+	const struct vfio_user_iova_node *leaf;
 	unsigned int pos;
 	int64_t bound;
 
-	leaf = leaf_find(root, key_of(iova), &pos, &bound);
+	leaf = vfio_user_iova_leaf(root, vfio_user_iova_key(iova), &pos, &bound);
 	if (pos == leaf->count) {
 		if (bound == KEY_MAX)
 			return false;
-		leaf = leaf_find(root, bound + 1, &pos, &bound);
+		leaf = vfio_user_iova_leaf(root, bound + 1, &pos, &bound);
 	}
-	*range = leaf->range[pos];
+	get_range(leaf, pos, range);
 	return true;
 }
 
 static void
-node_free(struct node *node, bool subtree)
+node_free(struct vfio_user_iova_node *node, bool subtree)
 {
 	uint32_t i;
 
@@ -163,16 +103,17 @@ vfio_user_iova_garbage_free(struct vfio_user_iova_garbage *garbage)
 
 	for (; garbage != NULL; garbage = next) {
 		next = garbage->next;
-		node_free(container_of(garbage, struct node, garbage),
+		node_free(container_of(garbage, struct vfio_user_iova_node, garbage),
 			  garbage->subtree);
 	}
 }
 
 /* A copy of a node, writable until the next publication. */
-static struct node *
-node_new(struct vfio_user_iova *map, const struct node *model)
+static struct vfio_user_iova_node *
+node_new(struct vfio_user_iova *map, const struct vfio_user_iova_node *model)
 {
-	struct node *node = container_of(map->spare, struct node, garbage);
+	struct vfio_user_iova_node *node =
+		container_of(map->spare, struct vfio_user_iova_node, garbage);
 
 	map->spare = map->spare->next;
 	map->n_spare--;
@@ -183,7 +124,7 @@ node_new(struct vfio_user_iova *map, const struct node *model)
 
 /* Let go of a node, or of a whole subtree, of the present version. */
 static void
-node_drop(struct vfio_user_iova *map, struct node *node, bool subtree)
+node_drop(struct vfio_user_iova *map, struct vfio_user_iova_node *node, bool subtree)
 {
 	uint32_t i;
 
@@ -203,10 +144,10 @@ node_drop(struct vfio_user_iova *map, struct node *node, bool subtree)
 }
 
 /* Make the node at a place in the tree writable. */
-static struct node *
-node_open(struct vfio_user_iova *map, struct node **place)
+static struct vfio_user_iova_node *
+node_open(struct vfio_user_iova *map, struct vfio_user_iova_node **place)
 {
-	struct node *node = *place;
+	struct vfio_user_iova_node *node = *place;
 
 	if (node->epoch != map->epoch) {
 		*place = node_new(map, node);
@@ -216,27 +157,27 @@ node_open(struct vfio_user_iova *map, struct node **place)
 }
 
 static inline bool
-node_full(const struct node *node)
+node_full(const struct vfio_user_iova_node *node)
 {
 	return node->count == (node->level == 0 ? FANOUT - 1 : FANOUT);
 }
 
 static inline size_t
-value_size(const struct node *node)
+value_size(const struct vfio_user_iova_node *node)
 {
-	return node->level == 0 ? sizeof(*node->range) : sizeof(*node->child);
+	return node->level == 0 ? sizeof(*node->entry) : sizeof(*node->child);
 }
 
 static inline void *
-node_value(struct node *node, unsigned int pos)
+node_value(struct vfio_user_iova_node *node, unsigned int pos)
 {
-	return RTE_PTR_ADD(node->range, pos * value_size(node));
+	return RTE_PTR_ADD(node->entry, pos * value_size(node));
 }
 
 /* Copy n entries within a node or to another one of the same level. */
 static void
-node_copy(struct node *to, unsigned int to_pos,
-	  struct node *from, unsigned int from_pos, unsigned int n)
+node_copy(struct vfio_user_iova_node *to, unsigned int to_pos,
+	  struct vfio_user_iova_node *from, unsigned int from_pos, unsigned int n)
 {
 	memmove(&to->key[to_pos], &from->key[from_pos], n * sizeof(to->key[0]));
 	memmove(node_value(to, to_pos), node_value(from, from_pos),
@@ -244,7 +185,7 @@ node_copy(struct node *to, unsigned int to_pos,
 }
 
 static void
-node_insert(struct node *node, unsigned int pos, int64_t key, const void *value)
+node_insert(struct vfio_user_iova_node *node, unsigned int pos, int64_t key, const void *value)
 {
 	node_copy(node, pos + 1, node, pos, node->count - pos);
 	node->key[pos] = key;
@@ -253,15 +194,18 @@ node_insert(struct node *node, unsigned int pos, int64_t key, const void *value)
 }
 
 static void
-node_erase(struct node *node, unsigned int pos, unsigned int n)
+node_erase(struct vfio_user_iova_node *node, unsigned int pos, unsigned int n)
 {
 	unsigned int i;
 
 	node_copy(node, pos, node, pos + n, node->count - pos - n);
 	node->count -= n;
-	for (i = 0; i < n; i++)
-		node->key[node->count + i] = KEY_MAX;
 	memset(node_value(node, node->count), 0, n * value_size(node));
+	for (i = node->count; i < node->count + n; i++) {
+		node->key[i] = KEY_MAX;
+		if (node->level == 0)
+			node->entry[i].first = UINT64_MAX;
+	}
 }
 
 /* Get the nodes for an update at this key: its only step that can fail. */
@@ -270,9 +214,9 @@ map_reserve(struct vfio_user_iova *map, int64_t key, bool insert)
 {
 	/* Copies of published nodes; more where nodes split or merge. */
 	unsigned int copies = 0, more = insert ? 1 : 0;
-	struct node *node;
+	struct vfio_user_iova_node *node;
 
-	for (node = map->root; ; node = node->child[node_rank(node, key)]) {
+	for (node = map->root; ; node = node->child[vfio_user_iova_rank(node, key)]) {
 		copies += node->epoch != map->epoch;
 		more = (insert ? node_full(node) : node->count <= COUNT_MIN) ?
 			more + 1 : 0;
@@ -294,11 +238,11 @@ map_reserve(struct vfio_user_iova *map, int64_t key, bool insert)
  * Insert into a full node, which keeps the lower part; return the other one.
  * At an end most stay together: ranges that come in order fill nodes well.
  */
-static struct node *
-node_split(struct vfio_user_iova *map, struct node *node, unsigned int pos,
+static struct vfio_user_iova_node *
+node_split(struct vfio_user_iova *map, struct vfio_user_iova_node *node, unsigned int pos,
 	   int64_t key, const void *value)
 {
-	struct node *high = node_new(map, node);
+	struct vfio_user_iova_node *high = node_new(map, node);
 	unsigned int keep = node->count / 2;
 
 	if (pos == node->count)
@@ -315,20 +259,20 @@ node_split(struct vfio_user_iova *map, struct node *node, unsigned int pos,
 }
 
 /* Insert below a place in the tree; return a node to put after it, or NULL. */
-static struct node *
-tree_insert(struct vfio_user_iova *map, struct node **place, int64_t first,
-	    int64_t last, const struct vfio_user_iova_range *range)
+static struct vfio_user_iova_node *
+tree_insert(struct vfio_user_iova *map, struct vfio_user_iova_node **place, int64_t first,
+	    int64_t last, const struct vfio_user_iova_entry *entry)
 {
-	struct node *node = node_open(map, place), *low, *high;
-	unsigned int pos = node_rank(node, first);
-	const void *value = range;
+	struct vfio_user_iova_node *node = node_open(map, place), *low, *high;
+	unsigned int pos = vfio_user_iova_rank(node, first);
+	const void *value = entry;
 	int64_t key = last;
 
 	if (node->level != 0) {
 		/* The range may start below the bound and end above it. */
 		key = RTE_MAX(node->key[pos], last);
 		node->key[pos] = key;
-		high = tree_insert(map, &node->child[pos], first, last, range);
+		high = tree_insert(map, &node->child[pos], first, last, entry);
 		if (high == NULL)
 			return NULL;
 		low = node->child[pos];
@@ -343,11 +287,11 @@ tree_insert(struct vfio_user_iova *map, struct node **place, int64_t first,
 
 /* Merge a child that has few entries with a neighbour, or even them out. */
 static void
-node_fill(struct vfio_user_iova *map, struct node *parent, unsigned int pos)
+node_fill(struct vfio_user_iova *map, struct vfio_user_iova_node *parent, unsigned int pos)
 {
 	unsigned int at = pos > 0 ? pos - 1 : 0, end;
-	struct node *low = node_open(map, &parent->child[at]);
-	struct node *high = node_open(map, &parent->child[at + 1]);
+	struct vfio_user_iova_node *low = node_open(map, &parent->child[at]);
+	struct vfio_user_iova_node *high = node_open(map, &parent->child[at + 1]);
 	unsigned int total = low->count + high->count;
 	unsigned int want = total <= MERGE_MAX ? total : total / 2;
 
@@ -370,10 +314,10 @@ node_fill(struct vfio_user_iova *map, struct node *parent, unsigned int pos)
 
 /* Remove the range at a key below a place in the tree. */
 static void
-tree_remove(struct vfio_user_iova *map, struct node **place, int64_t key)
+tree_remove(struct vfio_user_iova *map, struct vfio_user_iova_node **place, int64_t key)
 {
-	struct node *node = node_open(map, place);
-	unsigned int pos = node_rank(node, key);
+	struct vfio_user_iova_node *node = node_open(map, place);
+	unsigned int pos = vfio_user_iova_rank(node, key);
 
 	if (node->level == 0) {
 		node_erase(node, pos, 1);
@@ -388,9 +332,16 @@ int
 vfio_user_iova_insert(struct vfio_user_iova *map,
 		      const struct vfio_user_iova_range *range)
 {
-	int64_t first = key_of(range->first), last = key_of(range->last);
+	int64_t first = vfio_user_iova_key(range->first);
+	int64_t last = vfio_user_iova_key(range->last);
+	const struct vfio_user_iova_entry entry = {
+		.first = range->first,
+		.delta = range->delta,
+		.cookie = range->cookie,
+		.prot = range->prot,
+	};
 	struct vfio_user_iova_range next;
-	struct node *high, *low;
+	struct vfio_user_iova_node *high, *low;
 
 	if (first > last)
 		return -EINVAL;
@@ -399,7 +350,7 @@ vfio_user_iova_insert(struct vfio_user_iova *map,
 		return -EEXIST;
 	if (map->count == UINT32_MAX || map_reserve(map, first, true) < 0)
 		return -ENOMEM;
-	high = tree_insert(map, &map->root, first, last, range);
+	high = tree_insert(map, &map->root, first, last, &entry);
 	if (high != NULL) {
 		low = map->root;
 		map->root = node_new(map, &empty);
@@ -416,14 +367,14 @@ vfio_user_iova_remove(struct vfio_user_iova *map, uint64_t first,
 		      uint64_t last, struct vfio_user_iova_range *removed)
 {
 	struct vfio_user_iova_range range;
-	struct node *root;
+	struct vfio_user_iova_node *root;
 
 	if (!vfio_user_iova_find(map->root, first, &range) ||
 			range.first != first || range.last != last)
 		return -ENOENT;
-	if (map_reserve(map, key_of(first), false) < 0)
+	if (map_reserve(map, vfio_user_iova_key(first), false) < 0)
 		return -ENOMEM;
-	tree_remove(map, &map->root, key_of(first));
+	tree_remove(map, &map->root, vfio_user_iova_key(first));
 	root = map->root;
 	if (--map->count == 0 || (root->level != 0 && root->count == 1)) {
 		map->root = map->count == 0 ? &empty : root->child[0];

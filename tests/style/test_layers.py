@@ -14,7 +14,7 @@ import tree
 #: Layer -> modules. A new module must be given a place here; parts of the
 #: server (server_NAME) and of the client (client_NAME) have theirs.
 LAYERS = {
-    "L0": {"proto", "compat", "log", "codec", "caps", "iova"},
+    "L0": {"proto", "compat", "log", "codec", "caps", "iova", "iova_node"},
     "L1": {"fd", "file", "sock", "grace"},
     "L2": {"conn", "dma", "irq", "region"},
     "server": {"server"},

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright(c) 2026 dpdk-vfio-user contributors
+ */
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <rte_common.h>
+#include <rte_errno.h>
+
+#include "vfio_user_iova_node.h"
+#include "vfio_user_server.h"
+
+struct rte_vfio_user_dma_reader *
+rte_vfio_user_server_dma_reader_create(struct rte_vfio_user_server *srv)
+{
+	struct vfio_user_reader *reader;
+	int ret;
+
+	if (srv == NULL) {
+		VFIO_USER_LOG(ERR, "%s: no server", __func__);
+		rte_errno = EINVAL;
+		return NULL;
+	}
+	reader = aligned_alloc(RTE_CACHE_LINE_SIZE,
+			       RTE_ALIGN_CEIL(sizeof(*reader), RTE_CACHE_LINE_SIZE));
+	if (reader == NULL) {
+		rte_errno = ENOMEM;
+		return NULL;
+	}
+	memset(reader, 0, sizeof(*reader));
+	reader->pub.srv = srv;
+	reader->pub.rootp = &srv->dma.root;
+	ret = vfio_user_grace_add(&srv->dma.grace, reader);
+	if (ret < 0) {
+		free(reader);
+		rte_errno = -ret;
+		return NULL;
+	}
+	return &reader->pub;
+}
+
+void
+rte_vfio_user_server_dma_reader_destroy(struct rte_vfio_user_dma_reader *reader)
+{
+	struct vfio_user_reader *priv = (struct vfio_user_reader *)reader;
+
+	if (reader == NULL)
+		return;
+	vfio_user_grace_remove(&reader->srv->dma.grace, priv);
+	free(priv);
+}
+
+void *
+rte_vfio_user_dma_va_slow(struct rte_vfio_user_dma_reader *reader, uint64_t iova,
+			  uint64_t len, uint32_t prot)
+{
+	const struct vfio_user_iova_entry *entry;
+	const struct vfio_user_iova_node *leaf;
+	unsigned int pos;
+	int64_t bound;
+	uint64_t last;
+
+	leaf = vfio_user_iova_leaf(reader->root, vfio_user_iova_key(iova), &pos, &bound);
+	entry = &leaf->entry[pos];
+	last = vfio_user_iova_address(leaf->key[pos]);
+	/* an unused entry gives no access */
+	if (entry->first > iova || (entry->prot & prot) != prot || prot == 0 ||
+	    len - 1 > last - iova)
+		return NULL;
+	reader->hit_iova = entry->first;
+	reader->hit_last = last - entry->first;
+	reader->hit_delta = entry->delta;
+	reader->hit_prot = entry->prot;
+	return (void *)(uintptr_t)(iova + entry->delta);
+}
