@@ -50,13 +50,9 @@ test-long:
 	@scripts/run-tests.sh --long
 
 bench:
-	@if [ -x benchmarks/run.sh ]; then \
-		scripts/install-deps.sh demo && \
-		$(MAKE) --no-print-directory build && \
-		benchmarks/run.sh $(BUILD); \
-	else \
-		echo 'no benchmarks yet'; \
-	fi
+	@scripts/install-deps.sh demo
+	@$(MAKE) --no-print-directory build
+	@benchmarks/run.py --build $(BUILD)
 
 docs:
 	@scripts/install-deps.sh docs

@@ -22,9 +22,15 @@
 void
 bare_init(struct bare *bare, int fd)
 {
+	memset(bare, 0, sizeof(*bare));
+	bare_open(bare, fd);
+}
+
+void
+bare_open(struct bare *bare, int fd)
+{
 	struct epoll_event ev = { .events = EPOLLIN };
 
-	memset(bare, 0, sizeof(*bare));
 	bare->fd = fd;
 	bare->cap = BARE_BUF;
 	bare->epfd = epoll_create1(EPOLL_CLOEXEC);

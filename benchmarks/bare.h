@@ -39,6 +39,9 @@ struct bare {
 /** Use a connected socket. */
 void bare_init(struct bare *bare, int fd);
 
+/** The same without clearing the rest, as cheap as the system calls. */
+void bare_open(struct bare *bare, int fd);
+
 /** sendmsg() of so many bytes; all of them are taken. */
 void bare_send(struct bare *bare, uint32_t len);
 

@@ -26,6 +26,7 @@
 #define NS_PER_SEC UINT64_C(1000000000)
 #define CALIBRATE_NS (NS_PER_SEC / 50)
 #define QUICK_PART 50
+#define FILES (UINT32_C(1) << 18)
 
 struct bench_conf bench = { .cpu = { 0, 1 } };
 
@@ -38,6 +39,19 @@ usage(const char *program)
 	exit(2);
 }
 
+/* More than the system gives us, if we may; else as many as it does. */
+static void
+allow_files(void)
+{
+	struct rlimit files = { .rlim_cur = FILES, .rlim_max = FILES };
+
+	if (setrlimit(RLIMIT_NOFILE, &files) == 0 ||
+	    getrlimit(RLIMIT_NOFILE, &files) < 0)
+		return;
+	files.rlim_cur = files.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &files);
+}
+
 void
 bench_init(int argc, char **argv)
 {
@@ -46,7 +60,6 @@ bench_init(int argc, char **argv)
 		{ "quick", no_argument, NULL, 'q' },
 		{ NULL, 0, NULL, 0 },
 	};
-	struct rlimit files;
 	int opt;
 
 	while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1) {
@@ -60,10 +73,7 @@ bench_init(int argc, char **argv)
 		usage(argv[0]);
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	rte_log_set_global_level(RTE_LOG_WARNING);
-	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
-		files.rlim_cur = files.rlim_max;
-		setrlimit(RLIMIT_NOFILE, &files);
-	}
+	allow_files();
 	bench_pin(0);
 }
 

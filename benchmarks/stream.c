@@ -22,11 +22,12 @@
 #include "bench.h"
 #include "device.h"
 
-#define SLICES 10u
-#define WRITES 200000u
-#define READS 8000u
+#define SLICES 20u
+#define WRITES 128000u
+#define READS 16000u
 #define BATCH 32u
 #define DEPTH 32u
+#define BACK_OFF_NS 10000u
 
 /* of REGION_WRITE with NO_REPLY, see the specification */
 #define COMMAND_WRITE 10
@@ -84,6 +85,16 @@ send_batch(int fd)
 	if (len >= 0 || errno != EAGAIN)
 		bench_die("sendmsg of a batch");
 	return false;
+}
+
+/* The socket is full: trying at once would only fight for its lock. */
+static void
+back_off(void)
+{
+	uint64_t start = bench_ns();
+
+	while (bench_ns() - start < BACK_OFF_NS)
+		rte_pause();
 }
 
 /* ---------------------------------------------------------------- peers */
@@ -198,6 +209,8 @@ send_writes(uint32_t rounds, void *arg)
 	for (i = 0; i < rounds; )
 		if (send_batch(s->peer.fd))
 			i += BATCH;
+		else
+			back_off();
 	s->sent += i;
 	wait_handled(s);
 	start = bench_ns() - start;

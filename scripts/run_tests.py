@@ -9,8 +9,9 @@ end of the log of each part that failed, and as the last line the sum:
 
     N passed, N failed[, N skipped]
 
-A build, the documentation and the demo count as one test each. A part that ends without
-having counted anything has failed. The logs are in build/test-logs.
+A build, the documentation, the demo and the benchmarks (whose speed is not judged)
+count as one test each. A part that ends without having counted anything has failed.
+The logs are in build/test-logs.
 """
 
 import argparse
@@ -208,6 +209,8 @@ PARTS = (
     Part("demo", command("scripts/demo.sh", "build"), ("build",), timeout=120),
     Part("unit", unit("build"), ("build",)),
     Part("wire", pytest("tests/wire", "build"), ("build",), timeout=1200),
+    Part("bench", command("benchmarks/run.py", "--build", "build", "--quick", "--json",
+                          "build/test-logs/bench.json"), ("build",)),
     Part("build-clang", build("build-clang", "clang")),
     Part("build-asan", build("build-asan", "gcc", *SANITIZERS)),
     Part("unit-asan", unit("build-asan"), ("build-asan",), env=SANITIZED),
