@@ -296,10 +296,9 @@ main(int argc, char **argv)
 	create_attacher(&bare_way, &bare, dir, "bare", serve_bare);
 	create_attacher(&single_way, &single, dir, "single", serve_device);
 	bench_interleave(ways, RTE_DIM(ways), bench_scale(ROUNDS), SLICES);
-	bench_report_ways("attach to first read", "ns", &lib_way, &bare_way, SLICES,
-			  "ratio <= 1.5");
+	bench_report_ways("attach to first read", "ns", &lib_way, &bare_way, "ratio <= 1.5");
 	bench_report_ways("attach to first read, no twin socket", "ns", &single_way,
-			  &bare_way, SLICES, NULL);
+			  &bare_way, NULL);
 	for (i = 0; i < RTE_DIM(ways); i++) {
 		struct attacher *a = ways[i]->arg;
 

@@ -38,6 +38,18 @@ bare_open(struct bare *bare, int fd)
 		bench_die("epoll");
 }
 
+struct bare *
+bare_once(int fd)
+{
+	static struct bare bare;
+	static bool used;
+
+	if (!used)
+		bare_init(&bare, fd);
+	used = true;
+	return &bare;
+}
+
 void
 bare_send(struct bare *bare, uint32_t len)
 {

@@ -42,6 +42,9 @@ void bare_init(struct bare *bare, int fd);
 /** The same without clearing the rest, as cheap as the system calls. */
 void bare_open(struct bare *bare, int fd);
 
+/** The socket of a peer process, whose body is called again and again. */
+struct bare *bare_once(int fd);
+
 /** sendmsg() of so many bytes; all of them are taken. */
 void bare_send(struct bare *bare, uint32_t len);
 

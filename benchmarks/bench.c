@@ -26,6 +26,12 @@
 #define NS_PER_SEC UINT64_C(1000000000)
 #define CALIBRATE_NS (NS_PER_SEC / 50)
 #define QUICK_PART 50
+
+/* slices end when that much time has gone, but for the first few */
+#define ENOUGH_NS (2 * NS_PER_SEC)
+#define MIN_SLICES 5u
+
+/* open files wanted */
 #define FILES (UINT32_C(1) << 18)
 
 struct bench_conf bench = { .cpu = { 0, 1 } };
@@ -157,46 +163,51 @@ void
 bench_interleave(struct bench_way *const *ways, uint32_t nb_ways,
 		 uint32_t rounds, uint32_t nb_slices)
 {
+	uint64_t start = bench_ns();
 	uint32_t i, slice;
 
 	for (i = 0; i < nb_ways; i++)
 		ways[i]->run(RTE_MAX(rounds / 4, 1u), ways[i]->arg);
-	for (slice = 0; slice < nb_slices; slice++)
+	for (slice = 0; slice < nb_slices; slice++) {
+		if (slice >= MIN_SLICES && bench_ns() - start > ENOUGH_NS)
+			break;
 		for (i = 0; i < nb_ways; i++)
 			ways[i]->slice[slice] = ways[i]->run(rounds, ways[i]->arg);
+	}
+	for (i = 0; i < nb_ways; i++)
+		ways[i]->nb_slices = slice;
 }
 
 double
-bench_way_median(const struct bench_way *way, uint32_t nb_slices)
+bench_way_median(const struct bench_way *way)
 {
 	double values[BENCH_MAX_SLICES];
 
-	memcpy(values, way->slice, nb_slices * sizeof(values[0]));
-	return bench_median(values, nb_slices);
+	memcpy(values, way->slice, way->nb_slices * sizeof(values[0]));
+	return bench_median(values, way->nb_slices);
 }
 
 double
-bench_way_ratio(const struct bench_way *way, const struct bench_way *base,
-		uint32_t nb_slices)
+bench_way_ratio(const struct bench_way *way, const struct bench_way *base)
 {
 	double values[BENCH_MAX_SLICES];
 	uint32_t i;
 
-	for (i = 0; i < nb_slices; i++)
+	for (i = 0; i < way->nb_slices; i++)
 		values[i] = way->slice[i] / base->slice[i];
-	return bench_median(values, nb_slices);
+	return bench_median(values, way->nb_slices);
 }
 
 void
 bench_report_ways(const char *name, const char *unit, const struct bench_way *way,
-		  const struct bench_way *base, uint32_t nb_slices, const char *target)
+		  const struct bench_way *base, const char *target)
 {
 	const struct bench_row row = {
 		.name = name,
 		.unit = unit,
-		.value = bench_way_median(way, nb_slices),
-		.base = bench_way_median(base, nb_slices),
-		.ratio = bench_way_ratio(way, base, nb_slices),
+		.value = bench_way_median(way),
+		.base = bench_way_median(base),
+		.ratio = bench_way_ratio(way, base),
 		.target = target,
 	};
 

@@ -66,24 +66,28 @@ struct bench_way {
 	/** Do it that many times: nanoseconds for each. */
 	double (*run)(uint32_t rounds, void *arg);
 	void *arg;
-	double slice[BENCH_MAX_SLICES]; /**< set by bench_interleave() */
+	/* set by bench_interleave() */
+	double slice[BENCH_MAX_SLICES];
+	uint32_t nb_slices;
 };
 
-/** Warm up, then run slices of all ways in turn. */
+/**
+ * Warm up, then run slices of all ways in turn, up to nb_slices of each; fewer,
+ * but some, on a machine that is too busy.
+ */
 void bench_interleave(struct bench_way *const *ways, uint32_t nb_ways,
 		      uint32_t rounds, uint32_t nb_slices);
 
 /** Median of the slices of a way. */
-double bench_way_median(const struct bench_way *way, uint32_t nb_slices);
+double bench_way_median(const struct bench_way *way);
 
 /** Median of the ratios of a way to another one, slice by slice. */
-double bench_way_ratio(const struct bench_way *way, const struct bench_way *base,
-		       uint32_t nb_slices);
+double bench_way_ratio(const struct bench_way *way, const struct bench_way *base);
 
 /** Medians of two ways as a row; values are times. */
 void bench_report_ways(const char *name, const char *unit,
 		       const struct bench_way *way, const struct bench_way *base,
-		       uint32_t nb_slices, const char *target);
+		       const char *target);
 
 /* --------------------------------------------------------------- output */
 

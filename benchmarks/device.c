@@ -68,6 +68,16 @@ device_create(int fd)
 }
 
 struct rte_vfio_user_server *
+device_once(int fd)
+{
+	static struct rte_vfio_user_server *srv;
+
+	if (srv == NULL)
+		srv = device_create(fd);
+	return srv;
+}
+
+struct rte_vfio_user_server *
 device_listen(const char *path)
 {
 	struct rte_vfio_user_server_conf conf;

@@ -24,7 +24,10 @@ extern uint64_t device_accesses;
 /** Describe and start a device that serves a connected socket, which is taken. */
 struct rte_vfio_user_server *device_create(int fd);
 
-/** The same, listening on a path. */
+/** The device of a peer process, whose body is called again and again. */
+struct rte_vfio_user_server *device_once(int fd);
+
+/** The same as device_create(), listening on a path. */
 struct rte_vfio_user_server *device_listen(const char *path);
 
 /** Connect a client to a socket, which is taken; the device is being polled. */

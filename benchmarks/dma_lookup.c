@@ -200,7 +200,7 @@ compare(const char *name, struct rte_vfio_user_server *srv,
 
 	check_same(reader, mem);
 	bench_interleave(ways, RTE_DIM(ways), bench_scale(SLICE_LOOKUPS), SLICES);
-	bench_report_ways(name, "ns", &lib, &vhost, SLICES, target);
+	bench_report_ways(name, "ns", &lib, &vhost, target);
 	free(mem);
 }
 #else
@@ -223,7 +223,7 @@ time_alone(struct rte_vfio_user_dma_reader *reader)
 	struct bench_way *const ways[] = { &lib };
 
 	bench_interleave(ways, RTE_DIM(ways), bench_scale(SLICE_LOOKUPS), SLICES);
-	return bench_way_median(&lib, SLICES);
+	return bench_way_median(&lib);
 }
 
 /* ----------------------------------------------------------------- rows */

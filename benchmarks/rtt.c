@@ -43,35 +43,10 @@ outer_epoll(int fd)
 
 /* -------------------------------------------------------------- servers */
 
-/* Called again for each slice, and must go on with the same device. */
-static struct rte_vfio_user_server *
-the_device(int fd)
-{
-	static struct rte_vfio_user_server *srv;
-
-	if (srv == NULL)
-		srv = device_create(fd);
-	return srv;
-}
-
-static struct bare *
-the_bare(int fd)
-{
-	static struct bare *bare;
-
-	if (bare == NULL) {
-		bare = malloc(sizeof(*bare));
-		if (bare == NULL)
-			bench_die("memory");
-		bare_init(bare, fd);
-	}
-	return bare;
-}
-
 static void
 device_sleeps(int fd, const uint32_t *go, void *arg)
 {
-	struct rte_vfio_user_server *srv = the_device(fd);
+	struct rte_vfio_user_server *srv = device_once(fd);
 	int epfd = outer_epoll(rte_vfio_user_server_fd(srv));
 	struct epoll_event ev;
 
@@ -85,7 +60,7 @@ device_sleeps(int fd, const uint32_t *go, void *arg)
 static void
 device_spins(int fd, const uint32_t *go, void *arg)
 {
-	struct rte_vfio_user_server *srv = the_device(fd);
+	struct rte_vfio_user_server *srv = device_once(fd);
 
 	RTE_SET_USED(arg);
 	while (bench_peer_goes(go))
@@ -96,7 +71,7 @@ device_spins(int fd, const uint32_t *go, void *arg)
 static void
 bare_sleeps_nested(int fd, const uint32_t *go, void *arg)
 {
-	struct bare *bare = the_bare(fd);
+	struct bare *bare = bare_once(fd);
 	int epfd = outer_epoll(bare->epfd);
 	struct epoll_event ev;
 
@@ -110,7 +85,7 @@ bare_sleeps_nested(int fd, const uint32_t *go, void *arg)
 static void
 bare_sleeps(int fd, const uint32_t *go, void *arg)
 {
-	struct bare *bare = the_bare(fd);
+	struct bare *bare = bare_once(fd);
 
 	RTE_SET_USED(arg);
 	while (bench_peer_goes(go))
@@ -121,7 +96,7 @@ bare_sleeps(int fd, const uint32_t *go, void *arg)
 static void
 bare_spins(int fd, const uint32_t *go, void *arg)
 {
-	struct bare *bare = the_bare(fd);
+	struct bare *bare = bare_once(fd);
 
 	RTE_SET_USED(arg);
 	while (bench_peer_goes(go))
@@ -131,7 +106,7 @@ bare_spins(int fd, const uint32_t *go, void *arg)
 static void
 bare_spins_in_recv(int fd, const uint32_t *go, void *arg)
 {
-	struct bare *bare = the_bare(fd);
+	struct bare *bare = bare_once(fd);
 
 	RTE_SET_USED(arg);
 	while (bench_peer_goes(go))
@@ -273,10 +248,8 @@ sleeping(void)
 	create_side(&nested, bare_sleeps_nested, bare_sync);
 	create_side(&direct, bare_sleeps, bare_sync);
 	bench_interleave(ways, RTE_DIM(ways), bench_scale(SLEEP_ROUNDS), SLICES);
-	bench_report_ways("round trip, asleep", "ns", &lib, &nested,
-			  SLICES, "ratio <= 1.05");
-	bench_report_ways("round trip, asleep, bare one-level epoll", "ns", &lib, &direct,
-			  SLICES, NULL);
+	bench_report_ways("round trip, asleep", "ns", &lib, &nested, "ratio <= 1.05");
+	bench_report_ways("round trip, asleep, bare one-level epoll", "ns", &lib, &direct, NULL);
 	for (i = 0; i < RTE_DIM(ways); i++)
 		destroy_side(ways[i]);
 }
@@ -294,12 +267,9 @@ spinning(void)
 	create_side(&sync, device_spins, client_sync);
 	create_side(&woken, bare_spins, bare_sync);
 	bench_interleave(ways, RTE_DIM(ways), bench_scale(SPIN_ROUNDS), SLICES);
-	bench_report_ways("round trip, polling", "ns", &lib, &bare,
-			  SLICES, "ratio <= 1.10");
-	bench_report_ways("round trip, polling, bare recvmsg only", "ns", &lib, &recv_only,
-			  SLICES, NULL);
-	bench_report_ways("round trip, synchronous client", "ns", &sync, &woken,
-			  SLICES, "ratio <= 1.10");
+	bench_report_ways("round trip, polling", "ns", &lib, &bare, "ratio <= 1.10");
+	bench_report_ways("round trip, polling, bare recvmsg only", "ns", &lib, &recv_only, NULL);
+	bench_report_ways("round trip, synchronous client", "ns", &sync, &woken, "ratio <= 1.10");
 	for (i = 0; i < RTE_DIM(ways); i++)
 		destroy_side(ways[i]);
 }

@@ -24,7 +24,7 @@
 
 #define SLICES 20u
 #define WRITES 128000u
-#define READS 16000u
+#define READS 4000u
 #define BATCH 32u
 #define DEPTH 32u
 #define BACK_OFF_NS 10000u
@@ -102,39 +102,23 @@ back_off(void)
 static void
 device_counts(int fd, const uint32_t *go, void *arg)
 {
-	static struct rte_vfio_user_server *srv;
+	struct rte_vfio_user_server *srv = device_once(fd);
 	uint64_t *handled = arg;
 
-	if (srv == NULL)
-		srv = device_create(fd);
 	while (bench_peer_goes(go))
 		if (rte_vfio_user_server_poll(srv) > 0)
 			__atomic_store_n(handled, device_accesses, __ATOMIC_RELEASE);
 }
 
-static struct bare *
-bare_peer(int fd)
-{
-	static struct bare *bare;
-
-	if (bare == NULL) {
-		bare = malloc(sizeof(*bare));
-		if (bare == NULL)
-			bench_die("memory");
-		bare_init(bare, fd);
-		bare->cap = sizeof(bare->buf);
-	}
-	return bare;
-}
-
 static void
 bare_counts(int fd, const uint32_t *go, void *arg)
 {
-	struct bare *bare = bare_peer(fd);
+	struct bare *bare = bare_once(fd);
 	uint64_t *handled = arg;
 	static uint64_t bytes;
 	uint32_t len;
 
+	bare->cap = BARE_BUF_BUSY;
 	while (bench_peer_goes(go)) {
 		len = bare_recv(bare);
 		if (len == 0)
@@ -148,10 +132,11 @@ bare_counts(int fd, const uint32_t *go, void *arg)
 static void
 bare_answers(int fd, const uint32_t *go, void *arg)
 {
-	struct bare *bare = bare_peer(fd);
+	struct bare *bare = bare_once(fd);
 	uint32_t bytes = 0, nb;
 
 	RTE_SET_USED(arg);
+	bare->cap = BARE_BUF_BUSY;
 	while (bench_peer_goes(go)) {
 		bytes += bare_recv(bare);
 		nb = bytes / BARE_REQUEST;
@@ -236,7 +221,7 @@ create_stream(struct bench_way *way, bench_peer_body_t body,
 		bench_peer_stop(&s->peer);
 	} else {
 		bare_init(&s->bare, s->peer.fd);
-		s->bare.cap = sizeof(s->bare.buf);
+		s->bare.cap = BARE_BUF_BUSY;
 	}
 }
 
@@ -263,9 +248,9 @@ report_rate(const char *name, struct bench_way *way, struct bench_way *base,
 	const struct bench_row row = {
 		.name = name,
 		.unit = "1/s",
-		.value = 1e9 / bench_way_median(way, SLICES),
-		.base = 1e9 / bench_way_median(base, SLICES),
-		.ratio = bench_way_ratio(base, way, SLICES),
+		.value = 1e9 / bench_way_median(way),
+		.base = 1e9 / bench_way_median(base),
+		.ratio = bench_way_ratio(base, way),
 		.target = target,
 	};
 
@@ -349,7 +334,7 @@ emptying(void)
 	client = device_client_here(lib_drain.srv, pair[1]);
 	bench_socketpair(pair);
 	bare_init(&bare_drain.bare, pair[0]);
-	bare_drain.bare.cap = sizeof(bare_drain.bare.buf);
+	bare_drain.bare.cap = BARE_BUF_BUSY;
 	bare_drain.fd = pair[1];
 	bench_interleave(ways, RTE_DIM(ways), bench_scale(WRITES), SLICES);
 	report_rate("posted writes, filled socket", &lib, &bare, "value >= 8e6");
