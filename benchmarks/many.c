@@ -23,9 +23,14 @@
 #include "device.h"
 
 #define DEVICES 1024u
+#define FILES_PER_DEVICE 12u /* in each of the two processes, at most */
 #define IDLE_MS 2000u
 #define SLICES 30u
 #define ROUNDS 50u
+
+#define ROW_IDLE "1024 devices, idle, processor time"
+#define ROW_MEMORY "1024 devices, resident memory of each"
+#define ROW_ROUND "1024 devices, round trip of the last and the first"
 
 /* What the two processes tell each other. */
 struct shared {
@@ -130,11 +135,26 @@ read_device(uint32_t rounds, void *arg)
 	return (double)(bench_ns() - start) / rounds;
 }
 
+/* The rows, if they can be measured. */
+static bool
+have_files(uint32_t nb)
+{
+	struct rlimit files;
+
+	getrlimit(RLIMIT_NOFILE, &files);
+	if (files.rlim_cur >= nb * FILES_PER_DEVICE)
+		return true;
+	bench_skip(ROW_IDLE, "%u open files are too few", (uint32_t)files.rlim_cur);
+	bench_skip(ROW_MEMORY, "%u open files are too few", (uint32_t)files.rlim_cur);
+	bench_skip(ROW_ROUND, "%u open files are too few", (uint32_t)files.rlim_cur);
+	return false;
+}
+
 static void
 report_idle(const struct shared *shared, uint32_t nb)
 {
 	struct bench_row row = {
-		.name = "1024 devices, idle, processor time",
+		.name = ROW_IDLE,
 		.unit = "%",
 		.value = shared->idle_us / 10 / bench_scale(IDLE_MS),
 		.target = "value < 0.01",
@@ -142,7 +162,7 @@ report_idle(const struct shared *shared, uint32_t nb)
 
 	bench_report(&row);
 	row = (struct bench_row){
-		.name = "1024 devices, resident memory of each",
+		.name = ROW_MEMORY,
 		.unit = "bytes",
 		.value = shared->rss / nb,
 		.target = "value < 65536",
@@ -171,8 +191,7 @@ run(struct many *many)
 	first.arg = clients[0];
 	last.arg = clients[many->nb - 1];
 	bench_interleave(ways, RTE_DIM(ways), bench_scale(ROUNDS), SLICES);
-	bench_report_ways("1024 devices, round trip of the last and the first", "ns",
-			  &last, &first, "ratio <= 1.2");
+	bench_report_ways(ROW_ROUND, "ns", &last, &first, "ratio <= 1.2");
 	for (i = 0; i < many->nb; i++)
 		rte_vfio_user_client_destroy(clients[i]);
 	free(clients);
@@ -187,6 +206,8 @@ main(int argc, char **argv)
 
 	bench_init(argc, argv);
 	many.nb = bench.quick ? DEVICES / 16 : DEVICES;
+	if (!have_files(many.nb))
+		return 0;
 	many.shared = bench_shared(sizeof(*many.shared));
 	many.pairs = calloc(many.nb, sizeof(many.pairs[0]));
 	if (many.pairs == NULL)

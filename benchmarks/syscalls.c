@@ -184,9 +184,13 @@ report(const char *what, enum side of, const char *target)
 				 .note = note };
 	uint32_t i;
 
+	snprintf(name, sizeof(name), "system calls per read, %s, %s", what, names[of]);
+	if (c[CALL_SENDMSG] == 0) {
+		bench_skip(name, "the library is not linked statically");
+		return;
+	}
 	for (i = 0; i < NB_CALLS; i++)
 		row.value += (double)c[i] / reads;
-	snprintf(name, sizeof(name), "system calls per read, %s, %s", what, names[of]);
 	snprintf(note, sizeof(note), "epoll_wait %.3f, recvmsg %.3f, sendmsg %.3f, others %.3f",
 		 (double)c[CALL_EPOLL_WAIT] / reads, (double)c[CALL_RECVMSG] / reads,
 		 (double)c[CALL_SENDMSG] / reads, (double)c[CALL_OTHER] / reads);
