@@ -377,7 +377,7 @@ make_reader(void)
 	if (reader == NULL)
 		return NULL;
 	memset(reader, 0, sizeof(*reader));
-	reader->pub.rootp = &dma.root;
+	vfio_user_dma_attach_reader(&dma, &reader->pub);
 	if (vfio_user_grace_add(&dma.grace, reader) == 0)
 		return reader;
 	free(reader);

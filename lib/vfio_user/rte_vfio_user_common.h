@@ -85,6 +85,15 @@ struct rte_vfio_user_dma_sg {
 	void *buf; /**< local memory to copy from or to */
 };
 
+/** A DMA mapping as the data path sees it. Private to the library. */
+struct rte_vfio_user_dma_entry {
+	uint64_t first; /**< first address in the client's DMA address space */
+	uint64_t last; /**< last address */
+	uintptr_t delta; /**< local address - DMA address */
+	uint32_t prot; /**< PROT_* of direct access; 0: not directly accessible */
+	uint32_t reserved; /**< zero */
+};
+
 #ifdef __cplusplus
 }
 #endif

@@ -659,11 +659,10 @@ struct rte_vfio_user_dma_reader {
 	const void *root;
 	/** Where the current root is published. */
 	const void *const *rootp;
-	uint64_t hit_iova; /**< last mapping found: first address */
-	uint64_t hit_last; /**< last mapping found: offset of its last byte */
-	uintptr_t hit_delta; /**< last mapping found: va - iova */
-	uint32_t hit_prot; /**< last mapping found: access, 0 is none */
-	uint32_t reserved; /**< zero */
+	/** The mapping found last in this section, or none. */
+	const struct rte_vfio_user_dma_entry *hit;
+	/** What hit is at the begin of a section: it contains no address. */
+	const struct rte_vfio_user_dma_entry *none;
 	struct rte_vfio_user_server *srv; /**< the device */
 } __rte_cache_aligned;
 
@@ -692,7 +691,7 @@ void
 rte_vfio_user_server_dma_reader_destroy(struct rte_vfio_user_dma_reader *reader);
 
 /**
- * Begin a read section. Wait-free: two plain stores and one load.
+ * Begin a read section. Wait-free: plain loads and stores only.
  *
  * @param reader
  *   The reader.
@@ -708,7 +707,7 @@ rte_vfio_user_dma_begin(struct rte_vfio_user_dma_reader *reader)
 	 */
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);
 	reader->root = __atomic_load_n(reader->rootp, __ATOMIC_ACQUIRE);
-	reader->hit_prot = 0; /* what was found last may be gone */
+	reader->hit = reader->none; /* what was found last may be gone */
 }
 
 /**
@@ -725,7 +724,7 @@ rte_vfio_user_dma_end(struct rte_vfio_user_dma_reader *reader)
 }
 
 /**
- * Look up an address in the reader's section, filling its last-hit fields.
+ * Look up an address in the reader's section and remember the mapping found.
  * Called by rte_vfio_user_dma_va(), not by applications.
  *
  * @param reader
@@ -765,13 +764,12 @@ static inline void *
 rte_vfio_user_dma_va(struct rte_vfio_user_dma_reader *reader, uint64_t iova,
 		     uint64_t len, uint32_t prot)
 {
-	uint64_t off = iova - reader->hit_iova;
+	const struct rte_vfio_user_dma_entry *hit = reader->hit;
 
-	/* no overflow: off <= hit_last, so hit_last - off is the room left */
-	if (likely((reader->hit_prot & prot) == prot &&
-		   off <= reader->hit_last && len - 1 <= reader->hit_last - off &&
+	if (likely(iova >= hit->first && iova <= hit->last &&
+		   len - 1 <= hit->last - iova && (hit->prot & prot) == prot &&
 		   prot != 0))
-		return (void *)(uintptr_t)(iova + reader->hit_delta);
+		return (void *)(uintptr_t)(iova + hit->delta);
 	return rte_vfio_user_dma_va_slow(reader, iova, len, prot);
 }
 

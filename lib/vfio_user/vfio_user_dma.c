@@ -270,6 +270,16 @@ vfio_user_dma_unsettled(const struct vfio_user_dma *dma)
 	return !TAILQ_EMPTY(&dma->removed) || !TAILQ_EMPTY(&dma->waiting.regions);
 }
 
+void
+vfio_user_dma_attach_reader(const struct vfio_user_dma *dma,
+			    struct rte_vfio_user_dma_reader *reader)
+{
+	static const struct rte_vfio_user_dma_entry nothing = { .first = 1, .last = 0 };
+
+	reader->rootp = &dma->root;
+	reader->hit = reader->none = &nothing;
+}
+
 /* ------------------------------------------------------------- access */
 
 static int

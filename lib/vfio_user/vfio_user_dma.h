@@ -93,6 +93,10 @@ bool vfio_user_dma_settle(struct vfio_user_dma *dma);
 /** Whether removed regions wait for their release. */
 bool vfio_user_dma_unsettled(const struct vfio_user_dma *dma);
 
+/** Have a reader translate by these mappings, before it is registered. */
+void vfio_user_dma_attach_reader(const struct vfio_user_dma *dma,
+				 struct rte_vfio_user_dma_reader *reader);
+
 /** A piece of an access, inside one region. */
 struct vfio_user_dma_piece {
 	enum rte_vfio_user_dma_mode mode;

@@ -36,7 +36,7 @@ struct vfio_user_iova {
 /* Root of every empty map; never written, never freed. */
 static struct vfio_user_iova_node empty = {
 	.key = { [0 ... FANOUT - 1] = KEY_MAX },
-	.entry = { [0 ... FANOUT - 1] = { .first = UINT64_MAX } },
+	.entry = { [0 ... FANOUT - 1] = { .first = 1, .last = 0 } },
 };
 
 /* What a range of a leaf is to the outside. */
@@ -44,13 +44,13 @@ static void
 get_range(const struct vfio_user_iova_node *leaf, unsigned int pos,
 	  struct vfio_user_iova_range *range)
 {
-	const struct vfio_user_iova_entry *entry = &leaf->entry[pos];
+	const struct rte_vfio_user_dma_entry *entry = &leaf->entry[pos];
 
 	range->first = entry->first;
-	range->last = vfio_user_iova_address(leaf->key[pos]);
+	range->last = entry->last;
 	range->delta = entry->delta;
 	range->prot = entry->prot;
-	range->cookie = entry->cookie;
+	range->cookie = leaf->cookie[pos];
 }
 
 bool
@@ -62,7 +62,7 @@ vfio_user_iova_find(const void *root, uint64_t iova,
 	int64_t bound;
 
 	leaf = vfio_user_iova_leaf(root, vfio_user_iova_key(iova), &pos, &bound);
-	if (leaf->entry[pos].first > iova || pos == leaf->count)
+	if (leaf->entry[pos].first > iova || leaf->entry[pos].last < iova)
 		return false;
 	get_range(leaf, pos, range);
 	return true;
@@ -162,50 +162,73 @@ node_full(const struct vfio_user_iova_node *node)
 	return node->count == (node->level == 0 ? FANOUT - 1 : FANOUT);
 }
 
-static inline size_t
-value_size(const struct vfio_user_iova_node *node)
-{
-	return node->level == 0 ? sizeof(*node->entry) : sizeof(*node->child);
-}
+/* What is in one place of a node: a range with level 0, else a child. */
+struct item {
+	int64_t key;
+	struct rte_vfio_user_dma_entry entry;
+	void *cookie;
+	struct vfio_user_iova_node *child;
+};
 
-static inline void *
-node_value(struct vfio_user_iova_node *node, unsigned int pos)
-{
-	return RTE_PTR_ADD(node->entry, pos * value_size(node));
-}
-
-/* Copy n entries within a node or to another one of the same level. */
 static void
-node_copy(struct vfio_user_iova_node *to, unsigned int to_pos,
-	  struct vfio_user_iova_node *from, unsigned int from_pos, unsigned int n)
+node_get(const struct vfio_user_iova_node *node, unsigned int pos, struct item *item)
 {
-	memmove(&to->key[to_pos], &from->key[from_pos], n * sizeof(to->key[0]));
-	memmove(node_value(to, to_pos), node_value(from, from_pos),
-		n * value_size(to));
+	item->key = node->key[pos];
+	if (node->level != 0) {
+		item->child = node->child[pos];
+		return;
+	}
+	item->entry = node->entry[pos];
+	item->cookie = node->cookie[pos];
 }
 
 static void
-node_insert(struct vfio_user_iova_node *node, unsigned int pos, int64_t key, const void *value)
+node_set(struct vfio_user_iova_node *node, unsigned int pos, const struct item *item)
 {
-	node_copy(node, pos + 1, node, pos, node->count - pos);
-	node->key[pos] = key;
-	memcpy(node_value(node, pos), value, value_size(node));
+	node->key[pos] = item->key;
+	if (node->level != 0) {
+		node->child[pos] = item->child;
+		return;
+	}
+	node->entry[pos] = item->entry;
+	node->cookie[pos] = item->cookie;
+}
+
+/* Move the last n items of a node from one place to another. */
+static void
+node_move(struct vfio_user_iova_node *node, unsigned int to, unsigned int from,
+	  unsigned int n)
+{
+	memmove(&node->key[to], &node->key[from], n * sizeof(node->key[0]));
+	if (node->level != 0) {
+		memmove(&node->child[to], &node->child[from], n * sizeof(node->child[0]));
+		return;
+	}
+	memmove(&node->entry[to], &node->entry[from], n * sizeof(node->entry[0]));
+	memmove(&node->cookie[to], &node->cookie[from], n * sizeof(node->cookie[0]));
+}
+
+static void
+node_insert(struct vfio_user_iova_node *node, unsigned int pos, const struct item *item)
+{
+	node_move(node, pos + 1, pos, node->count - pos);
+	node_set(node, pos, item);
 	node->count++;
 }
 
 static void
 node_erase(struct vfio_user_iova_node *node, unsigned int pos, unsigned int n)
 {
+	static const struct item unused = {
+		.key = KEY_MAX,
+		.entry = { .first = 1, .last = 0 },
+	};
 	unsigned int i;
 
-	node_copy(node, pos, node, pos + n, node->count - pos - n);
+	node_move(node, pos, pos + n, node->count - pos - n);
 	node->count -= n;
-	memset(node_value(node, node->count), 0, n * value_size(node));
-	for (i = node->count; i < node->count + n; i++) {
-		node->key[i] = KEY_MAX;
-		if (node->level == 0)
-			node->entry[i].first = UINT64_MAX;
-	}
+	for (i = 0; i < n; i++)
+		node_set(node, node->count + i, &unused);
 }
 
 /* Get the nodes for an update at this key: its only step that can fail. */
@@ -240,7 +263,7 @@ map_reserve(struct vfio_user_iova *map, int64_t key, bool insert)
  */
 static struct vfio_user_iova_node *
 node_split(struct vfio_user_iova *map, struct vfio_user_iova_node *node, unsigned int pos,
-	   int64_t key, const void *value)
+	   const struct item *item)
 {
 	struct vfio_user_iova_node *high = node_new(map, node);
 	unsigned int keep = node->count / 2;
@@ -252,36 +275,34 @@ node_split(struct vfio_user_iova *map, struct vfio_user_iova_node *node, unsigne
 	node_erase(high, 0, keep);
 	node_erase(node, keep, node->count - keep);
 	if (pos < keep)
-		node_insert(node, pos, key, value);
+		node_insert(node, pos, item);
 	else
-		node_insert(high, pos - keep, key, value);
+		node_insert(high, pos - keep, item);
 	return high;
 }
 
 /* Insert below a place in the tree; return a node to put after it, or NULL. */
 static struct vfio_user_iova_node *
 tree_insert(struct vfio_user_iova *map, struct vfio_user_iova_node **place, int64_t first,
-	    int64_t last, const struct vfio_user_iova_entry *entry)
+	    const struct item *range)
 {
-	struct vfio_user_iova_node *node = node_open(map, place), *low, *high;
+	struct vfio_user_iova_node *node = node_open(map, place), *low;
 	unsigned int pos = vfio_user_iova_rank(node, first);
-	const void *value = entry;
-	int64_t key = last;
+	struct item item = *range;
 
 	if (node->level != 0) {
 		/* The range may start below the bound and end above it. */
-		key = RTE_MAX(node->key[pos], last);
-		node->key[pos] = key;
-		high = tree_insert(map, &node->child[pos], first, last, entry);
-		if (high == NULL)
+		item.key = RTE_MAX(node->key[pos], range->key);
+		node->key[pos] = item.key;
+		item.child = tree_insert(map, &node->child[pos], first, range);
+		if (item.child == NULL)
 			return NULL;
 		low = node->child[pos];
 		node->key[pos++] = low->key[low->count - 1];
-		value = &high;
 	}
 	if (node_full(node))
-		return node_split(map, node, pos, key, value);
-	node_insert(node, pos, key, value);
+		return node_split(map, node, pos, &item);
+	node_insert(node, pos, &item);
 	return NULL;
 }
 
@@ -294,14 +315,17 @@ node_fill(struct vfio_user_iova *map, struct vfio_user_iova_node *parent, unsign
 	struct vfio_user_iova_node *high = node_open(map, &parent->child[at + 1]);
 	unsigned int total = low->count + high->count;
 	unsigned int want = total <= MERGE_MAX ? total : total / 2;
+	struct item item;
 
 	while (low->count < want) {
-		node_insert(low, low->count, high->key[0], node_value(high, 0));
+		node_get(high, 0, &item);
+		node_insert(low, low->count, &item);
 		node_erase(high, 0, 1);
 	}
 	while (low->count > want) {
 		end = low->count - 1;
-		node_insert(high, 0, low->key[end], node_value(low, end));
+		node_get(low, end, &item);
+		node_insert(high, 0, &item);
 		node_erase(low, end, 1);
 	}
 	parent->key[at] = low->key[want - 1];
@@ -328,36 +352,49 @@ tree_remove(struct vfio_user_iova *map, struct vfio_user_iova_node **place, int6
 		node_fill(map, node, pos);
 }
 
+/* The root was split: put one above both halves. */
+static void
+grow(struct vfio_user_iova *map, struct vfio_user_iova_node *high)
+{
+	struct item item = { .child = map->root };
+
+	item.key = item.child->key[item.child->count - 1];
+	map->root = node_new(map, &empty);
+	map->root->level = item.child->level + 1;
+	node_insert(map->root, 0, &item);
+	item.key = KEY_MAX;
+	item.child = high;
+	node_insert(map->root, 1, &item);
+}
+
 int
 vfio_user_iova_insert(struct vfio_user_iova *map,
 		      const struct vfio_user_iova_range *range)
 {
 	int64_t first = vfio_user_iova_key(range->first);
-	int64_t last = vfio_user_iova_key(range->last);
-	const struct vfio_user_iova_entry entry = {
-		.first = range->first,
-		.delta = range->delta,
+	const struct item item = {
+		.key = vfio_user_iova_key(range->last),
+		.entry = {
+			.first = range->first,
+			.last = range->last,
+			.delta = range->delta,
+			.prot = range->prot,
+		},
 		.cookie = range->cookie,
-		.prot = range->prot,
 	};
 	struct vfio_user_iova_range next;
-	struct vfio_user_iova_node *high, *low;
+	struct vfio_user_iova_node *high;
 
-	if (first > last)
+	if (range->first > range->last)
 		return -EINVAL;
 	if (vfio_user_iova_next(map->root, range->first, &next) &&
 			next.first <= range->last)
 		return -EEXIST;
 	if (map->count == UINT32_MAX || map_reserve(map, first, true) < 0)
 		return -ENOMEM;
-	high = tree_insert(map, &map->root, first, last, &entry);
-	if (high != NULL) {
-		low = map->root;
-		map->root = node_new(map, &empty);
-		map->root->level = low->level + 1;
-		node_insert(map->root, 0, low->key[low->count - 1], &low);
-		node_insert(map->root, 1, KEY_MAX, &high);
-	}
+	high = tree_insert(map, &map->root, first, &item);
+	if (high != NULL)
+		grow(map, high);
 	map->count++;
 	return 0;
 }

@@ -19,6 +19,8 @@
 #include <rte_common.h>
 #include <rte_vect.h>
 
+#include "rte_vfio_user_common.h"
+
 /*
  * Leaves are at level 0. An entry of a leaf is a range, its key the range's
  * last address; an entry of an inner node is a child, its key a bound: no
@@ -33,23 +35,12 @@
  * Keys have the sign bit flipped: SSE and AVX2 compare signed numbers only.
  */
 #define VFIO_USER_IOVA_FANOUT 16
+#define VFIO_USER_IOVA_FEW 8 /* as most clients have */
 #define VFIO_USER_IOVA_KEY_MAX INT64_MAX
 
 struct vfio_user_iova_garbage {
 	struct vfio_user_iova_garbage *next;
 	bool subtree; /* with all below, else that lives on elsewhere */
-};
-
-/*
- * A range of a leaf; its last address is the key. Two to a cache line. An
- * unused one begins at the highest address and gives no access to it.
- */
-struct vfio_user_iova_entry {
-	uint64_t first;
-	uintptr_t delta;
-	void *cookie;
-	uint32_t prot;
-	uint32_t reserved;
 };
 
 struct __rte_cache_aligned vfio_user_iova_node {
@@ -59,12 +50,14 @@ struct __rte_cache_aligned vfio_user_iova_node {
 		rte_v128s64_t keys[VFIO_USER_IOVA_FANOUT / 2];
 	};
 	union {
-		struct vfio_user_iova_entry entry[VFIO_USER_IOVA_FANOUT]; /* level 0 */
+		/* Level 0; two to a cache line. Unused ones contain nothing. */
+		struct rte_vfio_user_dma_entry entry[VFIO_USER_IOVA_FANOUT];
 		struct vfio_user_iova_node *child[VFIO_USER_IOVA_FANOUT];
 	};
 	uint32_t level;
 	uint32_t count;
 	/* The writer's. */
+	void *cookie[VFIO_USER_IOVA_FANOUT]; /* of the entries, level 0 */
 	uint64_t epoch; /* when it was made; the present one: not published */
 	struct vfio_user_iova_garbage garbage;
 };
@@ -73,12 +66,6 @@ static inline int64_t
 vfio_user_iova_key(uint64_t address)
 {
 	return (int64_t)(address ^ (UINT64_C(1) << 63));
-}
-
-static inline uint64_t
-vfio_user_iova_address(int64_t key)
-{
-	return (uint64_t)key ^ (UINT64_C(1) << 63);
 }
 
 /* Number of keys lower than this one. */
@@ -91,6 +78,17 @@ vfio_user_iova_rank(const struct vfio_user_iova_node *node, int64_t key)
 		(((v[4] < k) + (v[5] < k)) + ((v[6] < k) + (v[7] < k)));
 
 	RTE_BUILD_BUG_ON(RTE_DIM(node->keys) != 8);
+	return -(lower[0] + lower[1]);
+}
+
+/* The same for a node that uses no more than the first eight keys. */
+static inline unsigned int
+vfio_user_iova_rank_few(const struct vfio_user_iova_node *node, int64_t key)
+{
+	const rte_v128s64_t *v = node->keys, k = { key, key };
+	rte_v128s64_t lower =
+		((v[0] < k) + (v[1] < k)) + ((v[2] < k) + (v[3] < k));
+
 	return -(lower[0] + lower[1]);
 }
 

@@ -30,7 +30,7 @@ rte_vfio_user_server_dma_reader_create(struct rte_vfio_user_server *srv)
 	}
 	memset(reader, 0, sizeof(*reader));
 	reader->pub.srv = srv;
-	reader->pub.rootp = &srv->dma.root;
+	vfio_user_dma_attach_reader(&srv->dma, &reader->pub);
 	ret = vfio_user_grace_add(&srv->dma.grace, reader);
 	if (ret < 0) {
 		free(reader);
@@ -55,22 +55,18 @@ void *
 rte_vfio_user_dma_va_slow(struct rte_vfio_user_dma_reader *reader, uint64_t iova,
 			  uint64_t len, uint32_t prot)
 {
-	const struct vfio_user_iova_entry *entry;
-	const struct vfio_user_iova_node *leaf;
+	const struct vfio_user_iova_node *leaf = reader->root;
+	const struct rte_vfio_user_dma_entry *entry;
+	int64_t key = vfio_user_iova_key(iova), bound;
 	unsigned int pos;
-	int64_t bound;
-	uint64_t last;
 
-	leaf = vfio_user_iova_leaf(reader->root, vfio_user_iova_key(iova), &pos, &bound);
-	entry = &leaf->entry[pos];
-	last = vfio_user_iova_address(leaf->key[pos]);
-	/* an unused entry gives no access */
-	if (entry->first > iova || (entry->prot & prot) != prot || prot == 0 ||
-	    len - 1 > last - iova)
+	if (likely(leaf->level == 0 && leaf->count <= VFIO_USER_IOVA_FEW))
+		pos = vfio_user_iova_rank_few(leaf, key);
+	else
+		leaf = vfio_user_iova_leaf(leaf, key, &pos, &bound);
+	entry = reader->hit = &leaf->entry[pos];
+	if (iova < entry->first || iova > entry->last || len - 1 > entry->last - iova ||
+	    (entry->prot & prot) != prot || prot == 0)
 		return NULL;
-	reader->hit_iova = entry->first;
-	reader->hit_last = last - entry->first;
-	reader->hit_delta = entry->delta;
-	reader->hit_prot = entry->prot;
 	return (void *)(uintptr_t)(iova + entry->delta);
 }
