@@ -33,9 +33,10 @@
 /** Wait up to ten seconds for something that another thread does. */
 #define WAIT_FOR(cond) do { \
 	uint32_t left_ms = 10000; \
-	while (!(cond) && left_ms-- != 0) \
+	bool happened; \
+	while (!(happened = (cond)) && left_ms-- != 0) \
 		usleep(1000); \
-	TEST_ASSERT(cond, "did not happen: %s", #cond); \
+	TEST_ASSERT(happened, "did not happen: %s", #cond); \
 } while (0)
 
 /**
