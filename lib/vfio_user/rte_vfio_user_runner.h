@@ -10,9 +10,9 @@
  * One control thread that polls many vfio-user servers
  *
  * A convenience for applications which do not want to poll their servers
- * themselves. The thread sleeps in epoll and calls rte_vfio_user_server_poll()
- * of whichever server has something to do; all callbacks of the servers run in
- * it. Servers can be added and removed while it runs.
+ * themselves: a thread around a poll group (rte_vfio_user_poll_group.h), which
+ * sleeps while no server has something to do. All callbacks of the servers run
+ * in it. Servers can be added and removed while it runs.
  */
 
 #include <rte_compat.h>
@@ -50,14 +50,15 @@ void
 rte_vfio_user_runner_destroy(struct rte_vfio_user_runner *runner);
 
 /**
- * Have the thread poll a server. Any thread.
+ * Have the thread poll a server; see rte_vfio_user_poll_group_add(). Any
+ * thread.
  *
  * @param runner
  *   The runner.
  * @param srv
  *   A started server that nobody else polls.
  * @return
- *   0, or -EINVAL, -EEXIST, -ENOMEM.
+ *   0, or -EINVAL, -EEXIST, -ENOMEM, -ENOSPC.
  */
 __rte_experimental
 int
@@ -65,9 +66,10 @@ rte_vfio_user_runner_add(struct rte_vfio_user_runner *runner,
 			 struct rte_vfio_user_server *srv);
 
 /**
- * Stop polling a server. When it returns, the thread is outside of the
- * server's callbacks and does not touch it again. Any thread; called from a
- * callback of the server it takes effect when the callback has returned.
+ * Stop polling a server; see rte_vfio_user_poll_group_remove(). When it
+ * returns, the thread is outside of the server's callbacks and does not touch
+ * it again. Any thread; called from a callback of the server it takes effect
+ * when the callback has returned.
  *
  * @param runner
  *   The runner.

@@ -20,6 +20,7 @@ LAYERS = {
     "server": {"server"},
     "client": {"client"},
     "pci": {"pci"},
+    "poll_group": {"poll_group"},
     "runner": {"runner"},
 }
 
@@ -31,6 +32,7 @@ BELOW = {
     "server": {"L0", "L1", "L2", "server"},
     "client": {"L0", "L1", "L2", "client"},
     "pci": set(),
+    "poll_group": set(),
     "runner": set(),
 }
 
@@ -38,25 +40,28 @@ BELOW = {
 ALSO = {
     "sock": {"fd"},  # received file descriptors belong to the message
     "pci": {"log"},
+    "poll_group": {"log"},
     "runner": {"log"},
 }
 
-#: Modules that stand on the public API of the server: module -> symbols.
+#: Modules that stand on the public API of another: module -> its layer, symbols.
 PUBLIC_API = {
-    "pci": re.compile(r"rte_vfio_user_server_\w+"),
-    "runner": re.compile(r"rte_vfio_user_server_\w+"),
+    "pci": ("server", re.compile(r"rte_vfio_user_server_\w+")),
+    "poll_group": ("server", re.compile(r"rte_vfio_user_server_\w+")),
+    "runner": ("poll_group", re.compile(r"rte_vfio_user_poll_group_\w+")),
 }
 
 #: Public headers that a source file must not see, not even through another
 #: one: the server and the client know nothing of each other.
 #: Layer -> NAME of rte_vfio_user_NAME.h.
 HIDDEN = {
-    "L0": {"client", "server", "pci", "runner"},
-    "L1": {"client", "pci", "runner"},
-    "L2": {"client", "pci", "runner"},
-    "server": {"client", "pci", "runner"},
-    "client": {"server", "pci", "runner"},
-    "pci": {"client", "runner"},
+    "L0": {"client", "server", "pci", "poll_group", "runner"},
+    "L1": {"client", "pci", "poll_group", "runner"},
+    "L2": {"client", "pci", "poll_group", "runner"},
+    "server": {"client", "pci", "poll_group", "runner"},
+    "client": {"server", "pci", "poll_group", "runner"},
+    "pci": {"client", "poll_group", "runner"},
+    "poll_group": {"client", "pci", "runner"},
     "runner": {"client", "pci"},
 }
 
@@ -74,8 +79,9 @@ def may_use(user, used, symbol=None):
     """Whether module user may use (this symbol of) module used."""
     if user == used or used in ALSO.get(user, ()):
         return True
-    if symbol and layer_of(used) == "server" and user in PUBLIC_API:
-        return bool(PUBLIC_API[user].fullmatch(symbol))
+    layer, pattern = PUBLIC_API.get(user, (None, None))
+    if symbol and layer_of(used) == layer:
+        return bool(pattern.fullmatch(symbol))
     return layer_of(used) in BELOW[layer_of(user)]
 
 
@@ -100,6 +106,10 @@ def module_of(name):
     ("pci", "server", "rte_vfio_user_server_irq_set", True),
     ("pci", "server", "vfio_user_server_close", False),
     ("pci", "server", None, False),
+    ("poll_group", "server", "rte_vfio_user_server_poll", True),
+    ("poll_group", "conn", "vfio_user_conn_own", False),
+    ("runner", "poll_group", "rte_vfio_user_poll_group_poll", True),
+    ("runner", "server", "rte_vfio_user_server_poll", False),
 ))
 def test_the_table_itself(user, used, symbol, allowed):
     assert may_use(user, used, symbol) == allowed
