@@ -69,4 +69,4 @@ format:
 	@git clang-format --extensions c,h HEAD
 
 clean:
-	rm -rf $(BUILD) build-asan build-clang
+	rm -rf $(BUILD) build-asan build-clang build-tsan

@@ -41,6 +41,8 @@ SANITIZED = {
     "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1",
     "LSAN_OPTIONS": "print_suppressions=0",
 }
+#: All races of a run are reported; each is a failure, also by the exit status.
+THREAD_SANITIZED = {"TSAN_OPTIONS": "halt_on_error=0:exitcode=66:second_deadlock_stack=1"}
 LONG = {"WIRE_LONG": "1", "VFIO_USER_VM_REQUIRED": "1", "VFIO_USER_TEST_LONG": "1"}
 
 
@@ -200,6 +202,7 @@ class Part:
 
 
 SANITIZERS = ("-Db_sanitize=address,undefined", "-Db_lundef=false", "-Dbuildtype=debugoptimized")
+THREAD_SANITIZER = ("-Db_sanitize=thread", *SANITIZERS[1:])
 
 #: In this order: what is cheap and says most comes first.
 PARTS = (
@@ -216,6 +219,8 @@ PARTS = (
     Part("unit-asan", unit("build-asan"), ("build-asan",), env=SANITIZED),
     Part("wire-asan", pytest("tests/wire", "build-asan"), ("build-asan",), timeout=1200,
          env=SANITIZED),
+    Part("build-tsan", build("build-tsan", "gcc", *THREAD_SANITIZER)),
+    Part("unit-tsan", unit("build-tsan"), ("build-tsan",), env=THREAD_SANITIZED),
     Part("vm", pytest("tests/vm", "build"), ("build",), timeout=1200),
 )
 
