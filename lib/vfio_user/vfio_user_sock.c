@@ -16,6 +16,7 @@
 #include "vfio_user_codec.h"
 #include "vfio_user_sock.h"
 
+#define RX_BUF_IDLE 64u /* until something is received: a twin socket is often idle */
 #define RX_BUF_MIN 16384u
 #define RX_BUF_BUSY 65536u /* once a receive filled the small buffer */
 #define TX_BUF_MIN 4096u
@@ -156,10 +157,10 @@ int
 vfio_user_rx_init(struct vfio_user_rx *rx, uint32_t max_msg)
 {
 	memset(rx, 0, sizeof(*rx));
-	rx->buf = malloc(RX_BUF_MIN);
+	rx->buf = malloc(RX_BUF_IDLE);
 	if (rx->buf == NULL)
 		return -ENOMEM;
-	rx->cap = RX_BUF_MIN;
+	rx->cap = RX_BUF_IDLE;
 	rx->max_msg = max_msg;
 	SLIST_INIT(&rx->old);
 	return 0;
