@@ -12,6 +12,7 @@ import pathlib
 import pytest
 
 import harness
+import lying_server
 import vfio_user_wire as vu
 
 
@@ -216,6 +217,12 @@ def driver(request, fake, drivers):
     driver = drivers.get(*(mark.args if mark else ()))
     yield driver
     drivers.check(driver)
+
+
+@pytest.fixture
+def session(fake, driver):
+    """The client under test, negotiated with `fake`."""
+    return lying_server.Session(fake, driver)
 
 
 @pytest.fixture
