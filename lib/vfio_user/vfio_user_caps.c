@@ -158,50 +158,66 @@ vfio_user_caps_parse(const char *text, uint32_t len, struct vfio_user_caps *caps
 	return ret;
 }
 
-static void
+/* 0, or -1: no memory, also for the value (NULL) or the object (NULL). */
+static int
 set_new(json_t *obj, bool wanted, const char *key, json_t *value)
 {
 	if (wanted)
-		json_object_set_new(obj, key, value);
-	else
-		json_decref(value);
+		return json_object_set_new(obj, key, value);
+	json_decref(value);
+	return 0;
 }
 
 static json_t *
 format_twin_socket(const struct vfio_user_caps *caps)
 {
 	json_t *twin = json_object();
+	int ret = 0;
 
-	set_new(twin, true, "supported", json_boolean(caps->twin_socket));
-	set_new(twin, (caps->present & VFIO_USER_CAP_TWIN_FD_INDEX) != 0,
-		"fd_index", json_integer(caps->twin_fd_index));
-	return twin;
+	ret |= set_new(twin, true, "supported", json_boolean(caps->twin_socket));
+	ret |= set_new(twin, (caps->present & VFIO_USER_CAP_TWIN_FD_INDEX) != 0,
+		       "fd_index", json_integer(caps->twin_fd_index));
+	if (ret == 0)
+		return twin;
+	json_decref(twin);
+	return NULL;
+}
+
+static int
+set_all(json_t *obj, const struct vfio_user_caps *caps)
+{
+	const uint32_t have = caps->present;
+	int ret = 0;
+
+	ret |= set_new(obj, (have & VFIO_USER_CAP_MAX_MSG_FDS) != 0,
+		       "max_msg_fds", json_integer(caps->max_msg_fds));
+	ret |= set_new(obj, (have & VFIO_USER_CAP_MAX_XFER) != 0,
+		       "max_data_xfer_size", json_integer(caps->max_data_xfer_size));
+	ret |= set_new(obj, (have & VFIO_USER_CAP_MAX_DMA_MAPS) != 0,
+		       "max_dma_maps", json_integer(caps->max_dma_maps));
+	ret |= set_new(obj, (have & VFIO_USER_CAP_PGSIZES) != 0,
+		       "pgsizes", json_integer((json_int_t)caps->pgsizes));
+	ret |= set_new(obj, (have & VFIO_USER_CAP_WRITE_MULTIPLE) != 0,
+		       "write_multiple", json_boolean(caps->write_multiple));
+	ret |= set_new(obj, (have & VFIO_USER_CAP_SPARSE_FDS) != 0,
+		       "sparse_mmap_fds", json_boolean(caps->sparse_mmap_fds));
+	if ((have & VFIO_USER_CAP_TWIN_SOCKET) != 0)
+		ret |= set_new(obj, true, "twin_socket", format_twin_socket(caps));
+	return ret;
 }
 
 int
 vfio_user_caps_format(const struct vfio_user_caps *caps, char *text, uint32_t size)
 {
-	const uint32_t have = caps->present;
 	json_t *root = json_object(), *obj = json_object();
-	size_t len;
+	size_t len = 0;
+	int ret;
 
-	set_new(obj, (have & VFIO_USER_CAP_MAX_MSG_FDS) != 0,
-		"max_msg_fds", json_integer(caps->max_msg_fds));
-	set_new(obj, (have & VFIO_USER_CAP_MAX_XFER) != 0,
-		"max_data_xfer_size", json_integer(caps->max_data_xfer_size));
-	set_new(obj, (have & VFIO_USER_CAP_MAX_DMA_MAPS) != 0,
-		"max_dma_maps", json_integer(caps->max_dma_maps));
-	set_new(obj, (have & VFIO_USER_CAP_PGSIZES) != 0,
-		"pgsizes", json_integer((json_int_t)caps->pgsizes));
-	set_new(obj, (have & VFIO_USER_CAP_WRITE_MULTIPLE) != 0,
-		"write_multiple", json_boolean(caps->write_multiple));
-	set_new(obj, (have & VFIO_USER_CAP_SPARSE_FDS) != 0,
-		"sparse_mmap_fds", json_boolean(caps->sparse_mmap_fds));
-	set_new(obj, (have & VFIO_USER_CAP_TWIN_SOCKET) != 0,
-		"twin_socket", format_twin_socket(caps));
-	set_new(root, true, "capabilities", obj);
-
-	len = json_dumpb(root, text, size, JSON_COMPACT);
+	/* a capability left out would mean its default */
+	ret = set_all(obj, caps);
+	ret |= set_new(root, true, "capabilities", obj);
+	if (ret == 0)
+		len = json_dumpb(root, text, size, JSON_COMPACT);
 	json_decref(root);
 	if (len == 0)
 		return -ENOMEM;
