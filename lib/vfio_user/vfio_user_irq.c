@@ -256,11 +256,21 @@ assign(struct vfio_user_irqs *irqs, const struct vfio_irq_set *set,
 			deassign(irqs, vec);
 			continue;
 		}
-		dup3(fds->fd[i], vec->slot, O_CLOEXEC);
+		/* fails above a limit that was lowered since the slot is there */
+		if (dup3(fds->fd[i], vec->slot, O_CLOEXEC) < 0) {
+			ret = -errno;
+			goto deassign;
+		}
 		update(vec, automasked(&irqs->index[set->index]), 0,
 		       RTE_VFIO_USER_IRQ_ENABLED);
 	}
 	return 0;
+
+deassign:
+	do {
+		deassign(irqs, &irqs->index[set->index].vecs[set->start + i]);
+	} while (i-- != 0);
+	return ret;
 }
 
 static void
