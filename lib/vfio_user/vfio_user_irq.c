@@ -301,6 +301,29 @@ watch_resample(struct vfio_user_irqs *irqs, uint32_t index, uint32_t vector, int
 	return epoll_ctl(irqs->epfd, EPOLL_CTL_ADD, fd, &ev) < 0 ? -errno : 0;
 }
 
+/* Watch all eventfds of UNMASK that the device has to follow, or none. */
+static int
+watch_all(struct vfio_user_irqs *irqs, const struct vfio_irq_set *set,
+	  const struct vfio_user_fds *fds)
+{
+	uint32_t i;
+	int ret;
+
+	if (!automasked(&irqs->index[set->index]))
+		return 0;
+	for (i = 0; i < fds->nb; i++) {
+		ret = watch_resample(irqs, set->index, set->start + i, fds->fd[i]);
+		if (ret < 0)
+			goto unwatch;
+	}
+	return 0;
+
+unwatch:
+	while (i-- != 0)
+		epoll_ctl(irqs->epfd, EPOLL_CTL_DEL, fds->fd[i], NULL);
+	return ret;
+}
+
 /* Eventfds of MASK and UNMASK. */
 static int
 assign_mask_fds(struct vfio_user_irqs *irqs, const struct vfio_irq_set *set,
@@ -308,23 +331,23 @@ assign_mask_fds(struct vfio_user_irqs *irqs, const struct vfio_irq_set *set,
 {
 	bool unmask = (set->flags & VFIO_IRQ_SET_ACTION_UNMASK) != 0;
 	struct vfio_user_irq_vec *vec;
-	uint32_t i, vector;
-	int ret = 0;
+	uint32_t i;
+	int ret;
 
-	for (i = 0; i < set->count; i++) {
-		vector = set->start + i;
-		vec = find(irqs, set->index, vector);
-		if (!unmask) {
-			drop_mask_fd(vec);
-			vec->mask_fd = vfio_user_fds_take(fds, i);
-			continue;
-		}
-		drop_unmask_fd(irqs, vec);
-		vec->unmask_fd = vfio_user_fds_take(fds, i);
-		if (vec->unmask_fd >= 0 && automasked(&irqs->index[set->index]))
-			ret = watch_resample(irqs, set->index, vector, vec->unmask_fd);
+	if (unmask) {
+		ret = watch_all(irqs, set, fds);
 		if (ret < 0)
 			return ret;
+	}
+	for (i = 0; i < set->count; i++) {
+		vec = find(irqs, set->index, set->start + i);
+		if (unmask) {
+			drop_unmask_fd(irqs, vec);
+			vec->unmask_fd = vfio_user_fds_take(fds, i);
+		} else {
+			drop_mask_fd(vec);
+			vec->mask_fd = vfio_user_fds_take(fds, i);
+		}
 	}
 	return 0;
 }
