@@ -144,21 +144,17 @@ do_version(struct rte_vfio_user_server *srv, struct vfio_user_msg *msg)
 /* ------------------------------------------------------------------ DMA */
 
 /* A reply, or an error, that leaves after those that wait already. */
-static int
-hold_reply(struct rte_vfio_user_server *srv, const struct vfio_user_msg *msg,
-	   const struct vfio_user_dma_unmap *unmap, int error)
+static void
+hold_reply(struct rte_vfio_user_server *srv, struct vfio_user_held_reply *held,
+	   const struct vfio_user_msg *msg, const struct vfio_user_dma_unmap *unmap,
+	   int error)
 {
-	struct vfio_user_held_reply *held = malloc(sizeof(*held));
-
-	if (held == NULL)
-		return -ENOMEM;
 	held->request = msg->hdr;
 	held->error = error;
 	held->len = unmap == NULL ? 0 : sizeof(*unmap);
 	if (unmap != NULL)
 		held->unmap = *unmap;
 	STAILQ_INSERT_TAIL(&srv->held, held, next);
-	return 0;
 }
 
 void
@@ -183,7 +179,7 @@ vfio_user_server_release_held(struct rte_vfio_user_server *srv)
 }
 
 static int
-do_dma_map(struct rte_vfio_user_server *srv, struct vfio_user_msg *msg)
+add_mapping(struct rte_vfio_user_server *srv, struct vfio_user_msg *msg)
 {
 	struct vfio_user_dma_region *region;
 	struct vfio_user_dma_map map;
@@ -205,9 +201,30 @@ do_dma_map(struct rte_vfio_user_server *srv, struct vfio_user_msg *msg)
 			return ret;
 		}
 	}
-	if (!STAILQ_EMPTY(&srv->held))
-		return hold_reply(srv, msg, NULL, 0);
-	return reply(srv, msg, NULL, 0);
+	return 0;
+}
+
+static int
+do_dma_map(struct rte_vfio_user_server *srv, struct vfio_user_msg *msg)
+{
+	struct vfio_user_held_reply *held = NULL;
+	int ret;
+
+	if (!STAILQ_EMPTY(&srv->held)) {
+		/* first: what is mapped must be answered as mapped */
+		held = malloc(sizeof(*held));
+		if (held == NULL)
+			return -ENOMEM;
+	}
+	ret = add_mapping(srv, msg);
+	if (ret < 0) {
+		free(held);
+		return ret;
+	}
+	if (held == NULL)
+		return reply(srv, msg, NULL, 0);
+	hold_reply(srv, held, msg, NULL, 0);
+	return 0;
 }
 
 static void
@@ -218,30 +235,48 @@ notify_unmap(struct rte_vfio_user_server *srv, const struct vfio_user_dma_region
 }
 
 static int
-do_dma_unmap(struct rte_vfio_user_server *srv, struct vfio_user_msg *msg)
+remove_mapping(struct rte_vfio_user_server *srv, const struct vfio_user_dma_unmap *unmap)
 {
 	struct vfio_user_dma_region *region;
+	int ret;
+
+	if (unmap->flags == VFIO_DMA_UNMAP_FLAG_ALL) {
+		TAILQ_FOREACH(region, &srv->dma.regions, next)
+			notify_unmap(srv, region);
+		vfio_user_dma_remove_all(&srv->dma);
+		return 0;
+	}
+	region = vfio_user_dma_exact(&srv->dma, unmap->addr, unmap->size);
+	if (region == NULL)
+		return -ENOENT;
+	ret = vfio_user_dma_remove(&srv->dma, region);
+	if (ret < 0)
+		return ret;
+	notify_unmap(srv, region); /* it is still mapped */
+	return 0;
+}
+
+static int
+do_dma_unmap(struct rte_vfio_user_server *srv, struct vfio_user_msg *msg)
+{
+	struct vfio_user_held_reply *held;
 	struct vfio_user_dma_unmap unmap;
 	int ret;
 
 	ret = vfio_user_decode_dma_unmap(msg->payload, &unmap);
 	if (ret < 0)
 		return ret;
-	if (unmap.flags == VFIO_DMA_UNMAP_FLAG_ALL) {
-		TAILQ_FOREACH(region, &srv->dma.regions, next)
-			notify_unmap(srv, region);
-		vfio_user_dma_remove_all(&srv->dma);
-	} else {
-		region = vfio_user_dma_exact(&srv->dma, unmap.addr, unmap.size);
-		if (region == NULL)
-			return -ENOENT;
-		ret = vfio_user_dma_remove(&srv->dma, region);
-		if (ret < 0)
-			return ret;
-		notify_unmap(srv, region); /* it is still mapped */
+	held = malloc(sizeof(*held));
+	if (held == NULL)
+		return -ENOMEM;
+	ret = remove_mapping(srv, &unmap);
+	if (ret < 0) {
+		free(held);
+		return ret;
 	}
 	unmap.argsz = sizeof(unmap);
-	return hold_reply(srv, msg, &unmap, 0);
+	hold_reply(srv, held, msg, &unmap, 0);
+	return 0;
 }
 
 /* ---------------------------------------------------------- information */
@@ -545,7 +580,13 @@ static const handler_t handlers[VFIO_USER_COMMAND_MAX] = {
 static void
 refuse(struct rte_vfio_user_server *srv, const struct vfio_user_msg *msg, int error)
 {
-	if (STAILQ_EMPTY(&srv->held) || hold_reply(srv, msg, NULL, error) < 0)
+	struct vfio_user_held_reply *held = NULL;
+
+	if (!STAILQ_EMPTY(&srv->held))
+		held = malloc(sizeof(*held));
+	if (held != NULL)
+		hold_reply(srv, held, msg, NULL, error);
+	else /* without memory for it: before the others */
 		vfio_user_conn_reply_error(&srv->main, &msg->hdr, error, true);
 	/* a client we cannot agree with has to start over */
 	if (msg->hdr.command == VFIO_USER_VERSION && srv->state == VFIO_USER_NEGOTIATING)
