@@ -22,6 +22,9 @@
 #define COUNT_MIN 4
 #define MERGE_MAX 12
 
+/* Until the first publication; the node of all empty maps is older. */
+#define FIRST_EPOCH 1
+
 struct vfio_user_iova {
 	struct vfio_user_iova_node *root;
 	uint64_t epoch;
@@ -243,6 +246,9 @@ map_reserve(struct vfio_user_iova *map, int64_t key, bool insert)
 		copies += node->epoch != map->epoch;
 		more = (insert ? node_full(node) : node->count <= COUNT_MIN) ?
 			more + 1 : 0;
+		/* neighbours are merged in place if no version was published */
+		if (!insert && map->epoch == FIRST_EPOCH)
+			more = 0;
 		if (node->level == 0)
 			break;
 	}
@@ -470,7 +476,7 @@ vfio_user_iova_create(void)
 	if (map == NULL)
 		return NULL;
 	map->root = &empty;
-	map->epoch = empty.epoch + 1;
+	map->epoch = FIRST_EPOCH;
 	map->pending_end = &map->pending;
 	return map;
 }

@@ -51,7 +51,8 @@ int vfio_user_iova_insert(struct vfio_user_iova *map,
 
 /**
  * Remove exactly this range, storing what it was into removed (may be NULL).
- * 0, -ENOENT, -ENOMEM. Nothing changed on error.
+ * 0, -ENOENT, -ENOMEM. Nothing changed on error. A map of which no version
+ * was published needs no memory for it.
  */
 int vfio_user_iova_remove(struct vfio_user_iova *map, uint64_t first,
 			  uint64_t last, struct vfio_user_iova_range *removed);
