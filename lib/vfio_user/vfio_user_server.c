@@ -231,7 +231,7 @@ static int
 start_listening(struct rte_vfio_user_server *srv)
 {
 	struct epoll_event ev = { .events = EPOLLIN };
-	int fd = srv->conf.listen_fd;
+	int fd = srv->conf.listen_fd, ret;
 
 	if (srv->sock_path != NULL)
 		fd = vfio_user_sock_listen(srv->sock_path, srv->conf.sock_mode);
@@ -239,10 +239,21 @@ start_listening(struct rte_vfio_user_server *srv)
 		return -errno;
 	if (fd < 0)
 		return fd;
+	ev.data.u64 = VFIO_USER_TAG_LISTEN;
+	if (epoll_ctl(srv->epfd, EPOLL_CTL_ADD, fd, &ev) < 0) {
+		ret = -errno;
+		goto close_fd;
+	}
 	srv->listen_fd = fd;
 	srv->conf.listen_fd = -1;
-	ev.data.u64 = VFIO_USER_TAG_LISTEN;
-	return epoll_ctl(srv->epfd, EPOLL_CTL_ADD, fd, &ev) < 0 ? -errno : 0;
+	return 0;
+
+close_fd:
+	if (srv->sock_path != NULL) {
+		unlink(srv->sock_path);
+		close(fd);
+	}
+	return ret;
 }
 
 int
