@@ -28,6 +28,8 @@
  *
  * A blocking call ends with a reply, after the request timeout
  * (-ETIMEDOUT), or when the connection breaks (-ENOTCONN); it never hangs.
+ * -ENOMEM and -ENOBUFS: there is no memory here, or the kernel has no room, to
+ * send the request; the connection stays.
  *
  * Ownership. File descriptors passed to a function stay the caller's. File
  * descriptors returned by a function are the caller's to close.

@@ -558,7 +558,10 @@ vfio_user_conn_post(struct vfio_user_conn *conn, uint16_t command,
 	return ret;
 }
 
-/* A peer that never gets its reply hangs: without memory for it, part. */
+/*
+ * A peer that never gets its reply hangs: without memory for it, part. Unless
+ * it is for the file descriptors: then the caller answers with the error.
+ */
 static int
 send_reply(struct vfio_user_conn *conn, const struct vfio_user_hdr *request,
 	   uint32_t error_no, const struct vfio_user_out *out)
@@ -576,7 +579,7 @@ send_reply(struct vfio_user_conn *conn, const struct vfio_user_hdr *request,
 		return 0;
 	pthread_mutex_lock(&conn->lock);
 	ret = send_locked(conn, &hdr, out);
-	if (ret < 0)
+	if (ret < 0 && (ret != -ENOBUFS || out->nb_fds == 0))
 		break_locked(conn);
 	pthread_mutex_unlock(&conn->lock);
 	return ret;

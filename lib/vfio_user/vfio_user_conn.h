@@ -190,16 +190,20 @@ struct vfio_user_out {
  * @return
  *   - 0: req->done() will run
  *   - -EAGAIN: too many are pending
- *   - -ENOTCONN, -ENOMEM: done() will not run
+ *   - -ENOTCONN, -ENOMEM, -ENOBUFS (the kernel has no room for it, or for its
+ *     file descriptors): done() will not run
  */
 int vfio_user_conn_request(struct vfio_user_conn *conn, struct vfio_user_req *req,
 			   const struct vfio_user_out *out, uint64_t timeout_ns);
 
-/** Send a request without reply (NO_REPLY): 0, -ENOTCONN, -ENOMEM. */
+/** Send a request without reply (NO_REPLY): 0, -ENOTCONN, -ENOMEM, -ENOBUFS. */
 int vfio_user_conn_post(struct vfio_user_conn *conn, uint16_t command,
 			const struct vfio_user_out *out);
 
-/** Answer a request: 0, -ENOTCONN, -ENOMEM. */
+/**
+ * Answer a request: 0, -ENOTCONN, -ENOMEM; with file descriptors also -ENOBUFS:
+ * there is no room for them, answer with the error instead.
+ */
 int vfio_user_conn_reply(struct vfio_user_conn *conn,
 			 const struct vfio_user_hdr *request,
 			 const struct vfio_user_out *out);

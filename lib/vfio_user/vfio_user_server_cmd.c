@@ -308,10 +308,11 @@ reply_region(struct rte_vfio_user_server *srv, const struct vfio_user_msg *msg,
 		.fds = rep->fds, .nb_fds = rep->nb_fds,
 		.more = rep->nb_fds == 0,
 	};
+	int ret;
 
-	vfio_user_conn_reply(&srv->main, &msg->hdr, &out);
+	ret = vfio_user_conn_reply(&srv->main, &msg->hdr, &out);
 	free(rep->payload);
-	return 0;
+	return ret == -ENOBUFS ? ret : 0;
 }
 
 static int

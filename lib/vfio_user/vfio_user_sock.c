@@ -429,7 +429,11 @@ vfio_user_tx_fini(struct vfio_user_tx *tx)
 	vfio_user_tx_init(tx);
 }
 
-/* One sendmsg(). The number of bytes taken, or -EAGAIN, -ENOTCONN. */
+/*
+ * One sendmsg(). The number of bytes taken, -EAGAIN, -ENOTCONN, or nothing was
+ * sent: -EBADF (of the caller), -ENOBUFS. The latter is not -EAGAIN, since the
+ * socket is writable meanwhile: whoever waits for that would not sleep.
+ */
 static ssize_t
 send_once(int fd, const struct iovec *iov, int nb_iov, const int *fds,
 	  uint32_t nb_fds)
@@ -459,9 +463,10 @@ send_once(int fd, const struct iovec *iov, int nb_iov, const int *fds,
 	if (len >= 0)
 		return len;
 	if (errno == EBADF && nb_fds != 0)
-		return -EBADF; /* of the caller: nothing was sent */
-	return errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS ||
-		errno == ETOOMANYREFS ? -EAGAIN : -ENOTCONN;
+		return -EBADF;
+	if (errno == ENOBUFS || errno == ENOMEM || errno == ETOOMANYREFS)
+		return -ENOBUFS;
+	return errno == EAGAIN || errno == EWOULDBLOCK ? -EAGAIN : -ENOTCONN;
 }
 
 static int
@@ -581,8 +586,8 @@ vfio_user_tx_flush(struct vfio_user_tx *tx, int fd)
 		} else {
 			len = send_once(fd, &iov, 1, NULL, 0);
 		}
-		if (len < 0)
-			return (int)len;
+		if (len < 0) /* what is queued cannot be refused any more */
+			return len == -EAGAIN ? -EAGAIN : -ENOTCONN;
 		tx->head += (uint32_t)len;
 		tx->pos += (uint64_t)len;
 	}

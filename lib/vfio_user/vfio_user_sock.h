@@ -165,7 +165,7 @@ vfio_user_tx_queued(const struct vfio_user_tx *tx)
  *
  * @return
  *   0, -ENOMEM (nothing was sent nor queued, unless part of the message has
- *   left: then -ENOTCONN), -ENOTCONN.
+ *   left: then -ENOTCONN), -ENOBUFS and -EBADF (the same), -ENOTCONN.
  */
 int vfio_user_tx_send(struct vfio_user_tx *tx, int fd, const struct iovec *iov,
 		      int nb_iov, const int *fds, uint32_t nb_fds, bool more);
