@@ -672,7 +672,6 @@ vfio_user_server_unpark(struct rte_vfio_user_server *srv, ssize_t result,
 	int ret = 0;
 
 	srv->parked = VFIO_USER_NOT_PARKED;
-	srv->parked_msg = NULL;
 	if (why == VFIO_USER_PARKED_QUIESCE) {
 		if (result < 0)
 			refuse(srv, msg, (int)RTE_MAX(result, -4095));
@@ -689,8 +688,11 @@ vfio_user_server_unpark(struct rte_vfio_user_server *srv, ssize_t result,
 
 		ret = reply(srv, msg, &done, sizeof(done));
 	}
+	if (srv->parked != VFIO_USER_NOT_PARKED)
+		return; /* the same message, again */
 	if (ret < 0 && ret != HANDLED_LATER)
 		refuse(srv, msg, ret);
+	srv->parked_msg = NULL;
 	vfio_user_msg_release(msg);
 	free(msg);
 }

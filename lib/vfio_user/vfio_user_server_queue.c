@@ -64,8 +64,10 @@ int
 vfio_user_server_park(struct rte_vfio_user_server *srv, enum vfio_user_parked why,
 		      struct vfio_user_msg *msg, uint64_t token)
 {
-	struct vfio_user_msg *copy = vfio_user_msg_dup(msg);
+	struct vfio_user_msg *copy = msg;
 
+	if (msg != srv->parked_msg) /* else it has been parked before */
+		copy = vfio_user_msg_dup(msg);
 	if (copy == NULL) {
 		vfio_user_server_disarm(srv);
 		return -ENOMEM;
