@@ -97,6 +97,11 @@ class Program:
     def fds(self):
         return len(os.listdir(f"/proc/{self.pid}/fd"))
 
+    def mappings(self):
+        """Number of mappings of memory that processes share."""
+        with open(f"/proc/{self.pid}/maps") as maps:
+            return sum("/memfd:" in line for line in maps)
+
     def wait_fds(self, want):
         """The number of open fds becomes this, and soon."""
         try:
