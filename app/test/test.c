@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "test.h"
+#include "test_fault.h"
 
 static TAILQ_HEAD(, test_command) commands = TAILQ_HEAD_INITIALIZER(commands);
 
@@ -15,74 +16,6 @@ static struct {
 	unsigned int failed;
 	unsigned int skipped;
 } total;
-
-/* Of the calling thread. */
-static __thread unsigned int alloc_count;
-static __thread unsigned int alloc_fail_nth;
-
-/* The linker's --wrap makes these; absent without it. */
-#pragma weak __real_malloc
-#pragma weak __real_calloc
-#pragma weak __real_realloc
-#pragma weak __real_aligned_alloc
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t n, size_t size);
-void *__real_realloc(void *ptr, size_t size);
-void *__real_aligned_alloc(size_t align, size_t size);
-
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t n, size_t size);
-void *__wrap_realloc(void *ptr, size_t size);
-void *__wrap_aligned_alloc(size_t align, size_t size);
-
-static bool
-alloc_fails(void)
-{
-	alloc_count++;
-	if (alloc_fail_nth == 0 || --alloc_fail_nth != 0)
-		return false;
-	errno = ENOMEM;
-	return true;
-}
-
-void *
-__wrap_malloc(size_t size)
-{
-	return alloc_fails() ? NULL : __real_malloc(size);
-}
-
-void *
-__wrap_calloc(size_t n, size_t size)
-{
-	return alloc_fails() ? NULL : __real_calloc(n, size);
-}
-
-void *
-__wrap_realloc(void *ptr, size_t size)
-{
-	return alloc_fails() ? NULL : __real_realloc(ptr, size);
-}
-
-void *
-__wrap_aligned_alloc(size_t align, size_t size)
-{
-	return alloc_fails() ? NULL : __real_aligned_alloc(align, size);
-}
-
-bool
-test_alloc_fail(unsigned int nth)
-{
-	alloc_fail_nth = nth;
-	return __real_malloc != NULL && __real_calloc != NULL &&
-		__real_realloc != NULL && __real_aligned_alloc != NULL;
-}
-
-unsigned int
-test_alloc_count(void)
-{
-	return alloc_count;
-}
 
 void
 add_test_command(struct test_command *command)

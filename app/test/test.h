@@ -89,18 +89,4 @@ void add_test_command(struct test_command *command);
 		add_test_command(&test_struct_##cmd); \
 	}
 
-/*
- * Not in DPDK: failure injection, in a program linked with
- * -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=aligned_alloc
- */
-
-/**
- * Let the calling thread's nth allocation from now on fail (0: none, which
- * also ends an injection). False: not linked for it.
- */
-bool test_alloc_fail(unsigned int nth);
-
-/** Number of allocations that the calling thread has made. */
-unsigned int test_alloc_count(void);
-
 #endif /* TEST_H */

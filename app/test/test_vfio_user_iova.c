@@ -10,6 +10,7 @@
 #include <rte_common.h>
 
 #include "test.h"
+#include "test_fault.h"
 #include "vfio_user_iova.h"
 
 #define RANGES_MAX 65535
@@ -729,6 +730,30 @@ test_no_memory(void)
 	return check_map();
 }
 
+/* What nobody else looks at is changed in place: removing cannot fail. */
+static int
+test_remove_without_memory(void)
+{
+	struct vfio_user_iova *own = vfio_user_iova_create();
+	struct vfio_user_iova_range range = { .prot = 1 };
+	uint64_t i, at;
+
+	TEST_ASSERT_NOT_NULL(own, "map");
+	for (i = 0; i < 5000; i++) {
+		range.first = range.last = i;
+		TEST_ASSERT_SUCCESS(vfio_user_iova_insert(own, &range), "insert");
+	}
+	for (i = 0; i < 5000; i++) {
+		at = i * 1777 % 5000;
+		test_alloc_fail(1);
+		TEST_ASSERT_SUCCESS(vfio_user_iova_remove(own, at, at, NULL), "%" PRIu64, i);
+		test_alloc_fail(0);
+	}
+	TEST_ASSERT_EQUAL(vfio_user_iova_count(own), 0u, "left");
+	vfio_user_iova_destroy(own);
+	return TEST_SUCCESS;
+}
+
 static struct unit_test_suite iova_suite = {
 	.suite_name = "vfio-user map of DMA addresses",
 	.unit_test_cases = {
@@ -745,6 +770,7 @@ static struct unit_test_suite iova_suite = {
 		TEST_CASE_ST(map_setup, map_teardown, test_garbage),
 		TEST_CASE_ST(map_setup, map_teardown, test_clear),
 		TEST_CASE_ST(map_setup, map_teardown, test_no_memory),
+		TEST_CASE_ST(map_setup, map_teardown, test_remove_without_memory),
 		TEST_CASES_END()
 	},
 };

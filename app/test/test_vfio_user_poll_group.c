@@ -19,6 +19,7 @@
 #include <rte_vfio_user_poll_group.h>
 
 #include "test.h"
+#include "test_fault.h"
 #include "test_vfio_user_fds.h"
 #include "test_vfio_user_loopback.h"
 
