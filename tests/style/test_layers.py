@@ -15,7 +15,7 @@ import tree
 #: server (server_NAME) and of the client (client_NAME) have theirs.
 LAYERS = {
     "L0": {"proto", "compat", "log", "codec", "caps", "iova", "iova_node"},
-    "L1": {"fd", "file", "sock", "grace"},
+    "L1": {"fd", "file", "sock", "grace", "sigbus"},
     "L2": {"conn", "dma", "irq", "region"},
     "server": {"server"},
     "client": {"client"},
