@@ -72,7 +72,7 @@ vfio_user_files_get(struct vfio_user_files *files, int fd,
 		ret = -errno;
 		goto close_fd;
 	}
-	flags &= O_ACCMODE;
+	flags &= O_ACCMODE | O_PATH;
 	bucket = bucket_of(files, &st);
 	if (S_ISREG(st.st_mode))
 		file = find_file(bucket, &st, flags);

@@ -25,12 +25,12 @@
 
 #define VFIO_USER_FILE_BUCKETS 32u
 
-/** A file. The fields after users may be written by who owns the set. */
+/** A file. priv belongs to whoever owns the set. */
 struct vfio_user_file {
 	LIST_ENTRY(vfio_user_file) next;
 	dev_t dev;
 	ino_t ino;
-	int acc_mode; /* O_RDONLY, O_WRONLY, O_RDWR */
+	int acc_mode; /* O_RDONLY, O_WRONLY, O_RDWR; or'ed with O_PATH */
 	bool regular;
 	int fd;
 	uint32_t users;
