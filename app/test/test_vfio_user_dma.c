@@ -32,6 +32,10 @@
 
 #define DO(call) TEST_ASSERT_SUCCESS(call, #call)
 
+static const struct vfio_user_dma_conf dma_conf = {
+	.max_maps = MAX_MAPS, .max_files = 2 * MAX_MAPS, .max_bytes = UINT64_C(1) << 40,
+	.wake_fd = -1,
+};
 static struct vfio_user_dma dma;
 static struct vfio_user_dma_region *added;
 static int nb_fds_before;
@@ -68,7 +72,7 @@ static int
 setup(void)
 {
 	nb_fds_before = count_fds();
-	return vfio_user_dma_init(&dma, MAX_MAPS);
+	return vfio_user_dma_init(&dma, &dma_conf);
 }
 
 static void

@@ -49,6 +49,10 @@ extern "C" {
 #define RTE_VFIO_USER_MAX_MSG_FDS 253
 /** DMA mappings of one device unless configured otherwise (specification). */
 #define RTE_VFIO_USER_DEFAULT_DMA_MAPS 65535
+/** Files that DMA mappings of one device share unless configured otherwise. */
+#define RTE_VFIO_USER_DEFAULT_DMA_FILES 1024
+/** Bytes that DMA mappings of one device take up unless configured otherwise. */
+#define RTE_VFIO_USER_DEFAULT_DMA_BYTES (UINT64_C(8) << 40)
 /** Largest number of interrupts of one index (the limit of MSI-X). */
 #define RTE_VFIO_USER_MAX_VECTORS 2048
 

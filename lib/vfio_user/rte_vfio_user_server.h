@@ -65,6 +65,11 @@ struct rte_vfio_user_server;
 #define RTE_VFIO_USER_SERVER_F_NO_TWIN_SOCKET (1u << 1)
 /** Do not offer REGION_WRITE_MULTI (it is still understood). */
 #define RTE_VFIO_USER_SERVER_F_NO_WRITE_MULTI (1u << 2)
+/**
+ * Refuse a DMA_MAP with a file that can be truncated, EPERM: take only files
+ * with F_SEAL_SHRINK (memfd_create(2), fcntl(2)).
+ */
+#define RTE_VFIO_USER_SERVER_F_REQUIRE_SEALS (1u << 3)
 
 /** Configuration of a server; fill it by rte_vfio_user_server_conf_init(). */
 struct rte_vfio_user_server_conf {
@@ -91,8 +96,19 @@ struct rte_vfio_user_server_conf {
 	uint32_t max_data_xfer_size;
 	/** File descriptors taken with one message, up to 253; 0 means 16. */
 	uint32_t max_msg_fds;
-	/** DMA mappings at a time; 0 means 65535. */
+	/** DMA mappings at a time, else ENOSPC; 0 means 65535. */
 	uint32_t max_dma_maps;
+	/**
+	 * Different files of DMA mappings at a time, else EMFILE; 0 means 1024.
+	 * Each takes one file descriptor per access mode.
+	 */
+	uint32_t max_dma_files;
+	/**
+	 * Bytes of address space that memory of the client takes up, else
+	 * ENOSPC; 0 means 8 TiB. Mappings of files are shared and rounded
+	 * outwards, to 1 GiB at most.
+	 */
+	uint64_t max_dma_bytes;
 	/**
 	 * Milliseconds after which a client is dropped that stopped in the
 	 * middle of a message, does not negotiate, or does not read its
@@ -572,7 +588,11 @@ struct rte_vfio_user_dma_info {
 	uint32_t prot; /**< PROT_READ, PROT_WRITE, or both, for the device */
 	enum rte_vfio_user_dma_mode mode; /**< how it is reached */
 	void *va; /**< local address of iova with RTE_VFIO_USER_DMA_MMAP, else NULL */
-	int fd; /**< the client's file, or -1; owned by the library */
+	/**
+	 * the client's file, or -1; owned by the library, the same for all
+	 * mappings of one file with one access mode
+	 */
+	int fd;
 	uint64_t fd_offset; /**< offset in fd of iova */
 };
 
@@ -793,8 +813,9 @@ rte_vfio_user_dma_va(struct rte_vfio_user_dma_reader *reader, uint64_t iova,
  *   - 0: all bytes were copied
  *   - -EFAULT: an address is not mapped
  *   - -EPERM: a mapping does not allow reading
- *   - -ENOTCONN, -ETIMEDOUT, -EIO (short reply), -EPROTO (malformed reply), or
- *     the client's errno
+ *   - -EIO: a short reply, or the client truncated its memory
+ *     (rte_vfio_user_sigbus.h)
+ *   - -ENOTCONN, -ETIMEDOUT, -EPROTO (malformed reply), or the client's errno
  *   - -EAGAIN: 1024 requests are in flight; -ENOMEM
  *   - -EINVAL: bad argument
  */

@@ -16,7 +16,7 @@
 #include "vfio_user_fd.h"
 
 int
-vfio_user_dma_init(struct vfio_user_dma *dma, uint32_t max_maps)
+vfio_user_dma_init(struct vfio_user_dma *dma, const struct vfio_user_dma_conf *conf)
 {
 	int ret;
 
@@ -24,7 +24,11 @@ vfio_user_dma_init(struct vfio_user_dma *dma, uint32_t max_maps)
 	TAILQ_INIT(&dma->regions);
 	TAILQ_INIT(&dma->removed);
 	TAILQ_INIT(&dma->waiting.regions);
-	dma->max_maps = max_maps;
+	vfio_user_files_init(&dma->files, conf->max_files);
+	vfio_user_windows_init(&dma->windows, conf->max_bytes, &dma->sigbus);
+	dma->sigbus.wake_fd = conf->wake_fd;
+	dma->max_maps = conf->max_maps;
+	dma->require_seals = conf->require_seals;
 	ret = vfio_user_grace_init(&dma->grace);
 	if (ret < 0)
 		return ret;
@@ -38,31 +42,32 @@ vfio_user_dma_init(struct vfio_user_dma *dma, uint32_t max_maps)
 }
 
 static void
-free_region(struct vfio_user_dma_region *region)
+free_region(struct vfio_user_dma *dma, struct vfio_user_dma_region *region)
 {
-	if (region->map_base != NULL)
-		munmap(region->map_base, region->map_len);
-	vfio_user_fd_close(region->info.fd);
+	if (region->window != NULL)
+		vfio_user_window_put(&dma->windows, region->window);
+	if (region->file != NULL)
+		vfio_user_files_put(&dma->files, region->file);
 	free(region);
 }
 
 static void
-free_regions(struct vfio_user_dma_list *list)
+free_regions(struct vfio_user_dma *dma, struct vfio_user_dma_list *list)
 {
 	struct vfio_user_dma_region *region;
 
 	while ((region = TAILQ_FIRST(list)) != NULL) {
 		TAILQ_REMOVE(list, region, next);
-		free_region(region);
+		free_region(dma, region);
 	}
 }
 
 void
 vfio_user_dma_fini(struct vfio_user_dma *dma)
 {
-	free_regions(&dma->regions);
-	free_regions(&dma->removed);
-	free_regions(&dma->waiting.regions);
+	free_regions(dma, &dma->regions);
+	free_regions(dma, &dma->removed);
+	free_regions(dma, &dma->waiting.regions);
 	vfio_user_iova_garbage_free(dma->waiting.garbage);
 	vfio_user_iova_destroy(dma->map);
 	vfio_user_grace_fini(&dma->grace);
@@ -81,55 +86,35 @@ choose_mode(uint32_t flags, int fd)
 	return RTE_VFIO_USER_DMA_MMAP;
 }
 
-/*
- * Map the file range, from the page (a huge one on hugetlbfs) that contains
- * its start. Accesses behind the end of a file raise SIGBUS: refuse them here.
- */
+/* Find or make the window of a region that has a file. */
 static int
-map_file(struct vfio_user_dma_region *region)
+map_file(struct vfio_user_dma *dma, struct vfio_user_dma_region *region)
 {
 	struct rte_vfio_user_dma_info *info = &region->info;
-	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE), skip;
 	struct stat st;
-	void *base;
+	int ret;
 
 	if (fstat(info->fd, &st) < 0)
 		return -errno;
-	if (S_ISREG(st.st_mode)) {
-		if (!vfio_user_range_inside(info->fd_offset, info->size,
-					    (uint64_t)st.st_size))
-			return -EINVAL;
-		if ((uint64_t)st.st_blksize > page && rte_is_power_of_2(st.st_blksize))
-			page = (uint64_t)st.st_blksize;
-	}
+	/* accesses behind the end of a file raise SIGBUS: refuse them here */
+	if (S_ISREG(st.st_mode) && !vfio_user_range_inside(info->fd_offset, info->size,
+							   (uint64_t)st.st_size))
+		return -EINVAL;
+	if (dma->require_seals && !vfio_user_fd_is_sealed(info->fd))
+		return -EPERM;
 	if (info->mode != RTE_VFIO_USER_DMA_MMAP)
 		return 0;
-	skip = info->fd_offset & (page - 1);
-	if (info->size > SIZE_MAX - skip - page)
-		return -ENOMEM;
-	region->map_len = RTE_ALIGN_CEIL(info->size + skip, page);
-	base = mmap(NULL, region->map_len, (int)info->prot, MAP_SHARED, info->fd,
-		    (off_t)(info->fd_offset - skip));
-	if (base == MAP_FAILED)
-		return -errno;
-	madvise(base, region->map_len, MADV_DONTDUMP);
-	region->map_base = base;
-	info->va = (uint8_t *)base + skip;
+	ret = vfio_user_window_get(&dma->windows, region->file, &st, info->prot,
+				   info->fd_offset, info->size, &region->window);
+	if (ret < 0)
+		return ret;
+	info->va = region->window->base + (info->fd_offset - region->window->offset);
 	return 0;
 }
 
-static struct vfio_user_dma_region *
-make_region(const struct vfio_user_dma_map *req, int fd, int *err)
+static void
+describe(struct rte_vfio_user_dma_info *info, const struct vfio_user_dma_map *req, int fd)
 {
-	struct vfio_user_dma_region *region = calloc(1, sizeof(*region));
-	struct rte_vfio_user_dma_info *info;
-
-	*err = -ENOMEM;
-	if (region == NULL) {
-		vfio_user_fd_close(fd);
-		return NULL;
-	}
-	info = &region->info;
 	info->iova = req->addr;
 	info->size = req->size;
 	if ((req->flags & VFIO_USER_DMA_MAP_F_READ) != 0)
@@ -139,9 +124,26 @@ make_region(const struct vfio_user_dma_map *req, int fd, int *err)
 	info->fd = fd;
 	info->fd_offset = req->offset;
 	info->mode = choose_mode(req->flags, fd);
-	*err = fd < 0 ? 0 : map_file(region);
+}
+
+static struct vfio_user_dma_region *
+make_region(struct vfio_user_dma *dma, const struct vfio_user_dma_map *req, int fd,
+	    int *err)
+{
+	struct vfio_user_dma_region *region = calloc(1, sizeof(*region));
+
+	*err = -ENOMEM;
+	if (region == NULL) {
+		vfio_user_fd_close(fd);
+		return NULL;
+	}
+	*err = fd < 0 ? 0 : vfio_user_files_get(&dma->files, fd, &region->file);
+	if (*err == 0) {
+		describe(&region->info, req, fd < 0 ? -1 : region->file->fd);
+		*err = fd < 0 ? 0 : map_file(dma, region);
+	}
 	if (*err < 0) {
-		free_region(region);
+		free_region(dma, region);
 		return NULL;
 	}
 	return region;
@@ -183,7 +185,7 @@ vfio_user_dma_add(struct vfio_user_dma *dma, const struct vfio_user_dma_map *req
 		vfio_user_fd_close(fd);
 		return ret;
 	}
-	region = make_region(req, fd, &ret);
+	region = make_region(dma, req, fd, &ret);
 	if (region == NULL)
 		return ret;
 	range.cookie = region;
@@ -193,7 +195,7 @@ vfio_user_dma_add(struct vfio_user_dma *dma, const struct vfio_user_dma_map *req
 	}
 	ret = vfio_user_iova_insert(dma->map, &range);
 	if (ret < 0) {
-		free_region(region);
+		free_region(dma, region);
 		return ret;
 	}
 	TAILQ_INSERT_TAIL(&dma->regions, region, next);
@@ -252,7 +254,7 @@ vfio_user_dma_settle(struct vfio_user_dma *dma)
 	for (;;) {
 		if (!vfio_user_grace_done(&dma->grace))
 			return false;
-		free_regions(&dma->waiting.regions);
+		free_regions(dma, &dma->waiting.regions);
 		vfio_user_iova_garbage_free(dma->waiting.garbage);
 		dma->waiting.garbage = NULL;
 		if (!dma->dirty)
@@ -304,9 +306,9 @@ file_io(const struct rte_vfio_user_dma_info *info, bool is_write, uint64_t iova,
 }
 
 static int
-access_region(const struct rte_vfio_user_dma_info *info, bool is_write,
-	      uint64_t iova, void *buf, uint64_t len,
-	      struct vfio_user_dma_piece *piece)
+access_region(const struct vfio_user_dma *dma,
+	      const struct rte_vfio_user_dma_info *info, bool is_write, uint64_t iova,
+	      void *buf, uint64_t len, struct vfio_user_dma_piece *piece)
 {
 	uint8_t *va;
 
@@ -321,7 +323,8 @@ access_region(const struct rte_vfio_user_dma_info *info, bool is_write,
 			memcpy(va, buf, piece->len);
 		else
 			memcpy(buf, va, piece->len);
-		return 0;
+		/* a copy of zeroes, or to nowhere, is none */
+		return vfio_user_sigbus_broken(&dma->sigbus) ? -EIO : 0;
 	case RTE_VFIO_USER_DMA_FILE:
 		return file_io(info, is_write, iova, buf, piece->len);
 	default:
@@ -342,7 +345,7 @@ vfio_user_dma_access(struct vfio_user_dma *dma, bool is_write, uint64_t iova,
 	if (vfio_user_iova_find(__atomic_load_n(&dma->root, __ATOMIC_ACQUIRE),
 				iova, &range)) {
 		region = range.cookie;
-		ret = access_region(&region->info, is_write, iova, buf, len, piece);
+		ret = access_region(dma, &region->info, is_write, iova, buf, len, piece);
 	}
 	vfio_user_grace_leave(&dma->grace, slot);
 	return ret;

@@ -7,7 +7,7 @@
 
 /**
  * @file
- * The DMA mappings of a device: iova map, files, memory mappings, and their
+ * The DMA mappings of a device: iova map, files, windows of memory, and their
  * release after a grace period.
  *
  * Threads: one writer (the poller); vfio_user_dma_access() and the readers
@@ -22,12 +22,13 @@
 #include "vfio_user_grace.h"
 #include "vfio_user_iova.h"
 #include "vfio_user_proto.h"
+#include "vfio_user_window.h"
 
 /** A mapping. */
 struct vfio_user_dma_region {
 	struct rte_vfio_user_dma_info info;
-	void *map_base; /* of the memory mapping, page aligned */
-	size_t map_len;
+	struct vfio_user_file *file; /* NULL: it has none */
+	struct vfio_user_window *window; /* NULL: not mapped */
 	TAILQ_ENTRY(vfio_user_dma_region) next;
 };
 
@@ -39,19 +40,32 @@ struct vfio_user_dma_retired {
 	struct vfio_user_iova_garbage *garbage;
 };
 
+/** What a client may use, and who is woken when its memory broke. */
+struct vfio_user_dma_conf {
+	uint32_t max_maps;
+	uint32_t max_files;
+	uint64_t max_bytes; /* of address space */
+	bool require_seals; /* refuse files that can be truncated */
+	int wake_fd; /* an eventfd that does not block, or -1 */
+};
+
 struct vfio_user_dma {
 	const void *root; /* published; readers load it with acquire */
 	struct vfio_user_grace grace;
+	struct vfio_user_sigbus_owner sigbus;
 	/* below: writer only */
 	struct vfio_user_iova *map;
 	struct vfio_user_dma_list regions;
+	struct vfio_user_files files;
+	struct vfio_user_windows windows;
 	uint32_t max_maps;
+	bool require_seals;
 	struct vfio_user_dma_list removed; /* not yet waited for */
 	bool dirty; /* updates not yet waited for */
 	struct vfio_user_dma_retired waiting; /* the active grace period's */
 };
 
-int vfio_user_dma_init(struct vfio_user_dma *dma, uint32_t max_maps);
+int vfio_user_dma_init(struct vfio_user_dma *dma, const struct vfio_user_dma_conf *conf);
 
 /** Free everything; no readers are left and vfio_user_dma_settled(). */
 void vfio_user_dma_fini(struct vfio_user_dma *dma);
@@ -60,7 +74,8 @@ void vfio_user_dma_fini(struct vfio_user_dma *dma);
  * Add and publish a mapping. Takes over fd (-1: none), also on error.
  *
  * @return
- *   0, -EEXIST, -ENOSPC, -EINVAL (file too small), -ENOMEM, errno of mmap(2)
+ *   0, -EEXIST, -ENOSPC (mappings, bytes or windows), -EMFILE (files), -EPERM
+ *   (not sealed), -EINVAL (file too small), -ENOMEM, errno of mmap(2)
  */
 int vfio_user_dma_add(struct vfio_user_dma *dma,
 		      const struct vfio_user_dma_map *req, int fd,
@@ -108,7 +123,8 @@ struct vfio_user_dma_piece {
  * messages (piece->mode). Any thread.
  *
  * @return
- *   0, -EFAULT (not mapped), -EPERM, -EIO or another errno of file I/O
+ *   0, -EFAULT (not mapped), -EPERM, -EIO (also: memory broke, the data mean
+ *   nothing) or another errno of file I/O
  */
 int vfio_user_dma_access(struct vfio_user_dma *dma, bool is_write, uint64_t iova,
 			 void *buf, uint64_t len, struct vfio_user_dma_piece *piece);

@@ -80,3 +80,11 @@ vfio_user_fd_is_eventfd(int fd)
 	len = readlink(path, target, sizeof(target));
 	return len == (ssize_t)strlen(kind) && memcmp(target, kind, len) == 0;
 }
+
+bool
+vfio_user_fd_is_sealed(int fd)
+{
+	int seals = fcntl(fd, F_GET_SEALS);
+
+	return seals >= 0 && (seals & F_SEAL_SHRINK) != 0;
+}

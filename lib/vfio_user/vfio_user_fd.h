@@ -48,4 +48,7 @@ void vfio_user_fd_close(int fd);
 /** Whether a file descriptor is an eventfd (kernel VFIO takes no other). */
 bool vfio_user_fd_is_eventfd(int fd);
 
+/** Whether a file can no more be truncated (F_SEAL_SHRINK). */
+bool vfio_user_fd_is_sealed(int fd);
+
 #endif /* VFIO_USER_FD_H */

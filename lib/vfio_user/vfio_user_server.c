@@ -36,6 +36,8 @@ rte_vfio_user_server_conf_init(struct rte_vfio_user_server_conf *conf)
 	conf->max_data_xfer_size = RTE_VFIO_USER_DEFAULT_XFER_SIZE;
 	conf->max_msg_fds = RTE_VFIO_USER_DEFAULT_MSG_FDS;
 	conf->max_dma_maps = RTE_VFIO_USER_DEFAULT_DMA_MAPS;
+	conf->max_dma_files = RTE_VFIO_USER_DEFAULT_DMA_FILES;
+	conf->max_dma_bytes = RTE_VFIO_USER_DEFAULT_DMA_BYTES;
 	conf->msg_timeout_ms = DEFAULT_TIMEOUT_MS;
 	conf->dma_timeout_ms = DEFAULT_TIMEOUT_MS;
 }
@@ -57,6 +59,9 @@ apply_defaults(struct rte_vfio_user_server_conf *conf)
 	default_u32(&conf->max_data_xfer_size, RTE_VFIO_USER_DEFAULT_XFER_SIZE);
 	default_u32(&conf->max_msg_fds, RTE_VFIO_USER_DEFAULT_MSG_FDS);
 	default_u32(&conf->max_dma_maps, RTE_VFIO_USER_DEFAULT_DMA_MAPS);
+	default_u32(&conf->max_dma_files, RTE_VFIO_USER_DEFAULT_DMA_FILES);
+	if (conf->max_dma_bytes == 0)
+		conf->max_dma_bytes = RTE_VFIO_USER_DEFAULT_DMA_BYTES;
 	default_u32(&conf->msg_timeout_ms, DEFAULT_TIMEOUT_MS);
 	default_u32(&conf->dma_timeout_ms, DEFAULT_TIMEOUT_MS);
 }
@@ -66,7 +71,8 @@ check_conf(const struct rte_vfio_user_server_conf *conf)
 {
 	const uint32_t flags = RTE_VFIO_USER_SERVER_F_NO_RESET |
 		RTE_VFIO_USER_SERVER_F_NO_TWIN_SOCKET |
-		RTE_VFIO_USER_SERVER_F_NO_WRITE_MULTI;
+		RTE_VFIO_USER_SERVER_F_NO_WRITE_MULTI |
+		RTE_VFIO_USER_SERVER_F_REQUIRE_SEALS;
 	int sources;
 
 	if (conf == NULL || conf->size != sizeof(*conf))
@@ -111,6 +117,21 @@ close_events(struct rte_vfio_user_server *srv)
 	vfio_user_fd_close(srv->epfd);
 }
 
+static int
+init_dma(struct rte_vfio_user_server *srv)
+{
+	const struct vfio_user_dma_conf conf = {
+		.max_maps = srv->conf.max_dma_maps,
+		.max_files = srv->conf.max_dma_files,
+		.max_bytes = srv->conf.max_dma_bytes,
+		.require_seals =
+			(srv->conf.flags & RTE_VFIO_USER_SERVER_F_REQUIRE_SEALS) != 0,
+		.wake_fd = srv->wake_fd,
+	};
+
+	return vfio_user_dma_init(&srv->dma, &conf);
+}
+
 /* The parts of a server, in order; undone in reverse by the labels. */
 static int
 init_parts(struct rte_vfio_user_server *srv)
@@ -127,7 +148,7 @@ init_parts(struct rte_vfio_user_server *srv)
 				  VFIO_USER_TAG_RESAMPLE);
 	if (ret < 0)
 		goto free_regions;
-	ret = vfio_user_dma_init(&srv->dma, srv->conf.max_dma_maps);
+	ret = init_dma(srv);
 	if (ret < 0)
 		goto free_irqs;
 	ret = vfio_user_conn_init(&srv->main, srv->epfd, VFIO_USER_TAG_MAIN,

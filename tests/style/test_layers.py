@@ -15,7 +15,7 @@ import tree
 #: server (server_NAME) and of the client (client_NAME) have theirs.
 LAYERS = {
     "L0": {"proto", "compat", "log", "codec", "caps", "iova", "iova_node"},
-    "L1": {"fd", "file", "sock", "grace", "sigbus"},
+    "L1": {"fd", "file", "sock", "grace", "sigbus", "window"},
     "L2": {"conn", "dma", "irq", "region"},
     "server": {"server"},
     "client": {"client"},
@@ -38,6 +38,7 @@ BELOW = {
 
 #: Single edges besides: module -> modules.
 ALSO = {
+    "window": {"file", "sigbus"},  # memory mappings of files, which may break
     "sock": {"fd"},  # received file descriptors belong to the message
     "pci": {"log"},
     "poll_group": {"log"},

@@ -99,7 +99,7 @@ class Program:
 
     def mappings(self):
         """Number of mappings of memory that processes share."""
-        with open(f"/proc/{self.pid}/maps") as maps:
+        with open(f"/proc/{self.pid}/maps", encoding="utf-8") as maps:
             return sum("/memfd:" in line for line in maps)
 
     def wait_fds(self, want):
@@ -248,6 +248,7 @@ class Server(Program):
     def good_client(self, device=0):
         """The device serves a client that behaves."""
         mem = vu.Memory(4096, 3)
+        mem.seal()  # for servers that take no other
         client = self.client(device=device)
         client.sync()
         client.write(1, 0x100, b"good")

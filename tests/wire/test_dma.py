@@ -450,6 +450,85 @@ def test_pipelined_maps_before_info(server):
     conn.sync()
 
 
+def test_maps_of_one_file(server, client, memory):
+    """Each map comes with an fd of its own; one is kept per access mode."""
+    mem = memory(256 * PAGE, 1)
+    fd = os.open(f"/proc/self/fd/{mem.fd}", os.O_RDONLY)
+    before, maps_before = server.fds(), server.mappings()
+    try:
+        for i in range(256):
+            flags = vu.MAP_READ if i % 3 == 0 else vu.MAP_RW
+            client.dma_map(i << 20, PAGE, flags, i * PAGE,
+                           fd if i % 6 == 0 else mem.fd)
+        assert server.fds() <= before + 4
+        assert server.mappings() <= maps_before + 4
+        for i in range(256):
+            assert server.ctl("dma_read", "poll", i << 20, 16) == \
+                (0, mem.read(16, i * PAGE).hex())
+        for i in range(255):
+            client.dma_unmap(i << 20, PAGE)
+        assert server.ctl("dma_read", "poll", 255 << 20, 16) == \
+            (0, mem.read(16, 255 * PAGE).hex())
+        client.dma_unmap(255 << 20, PAGE)
+    finally:
+        os.close(fd)
+    server.wait_fds(before)
+    assert server.mappings() == maps_before
+
+
+def test_65535_maps_of_one_file(server, client, memory):
+    mem = memory(PAGE, 1)
+    before, maps_before = server.fds(), server.mappings()
+    for i in range(65535):
+        client.send(vu.DMA_MAP, vu.p_dma_map(i << 13, PAGE), mid=i % 65536,
+                    flags=vu.NO_REPLY, fds=[mem.fd])
+    client.sync()
+    assert server.ctl("dma_count").rc == 65535
+    assert server.fds() == before + 1
+    assert server.mappings() == maps_before + 1
+    client.ok(vu.DMA_UNMAP, vu.p_dma_unmap(0, 0, vu.UNMAP_ALL))
+    server.wait_fds(before)
+
+
+@pytest.mark.server("--max-dma-files", 3)
+def test_max_files(server, client, memory):
+    mems = [memory(PAGE, i) for i in range(4)]
+    for i in range(3):
+        client.dma_map(i << 12, PAGE, fd=mems[i].fd)
+    refused(server, client, errno.EMFILE, vu.p_dma_map(1 << 20, PAGE),
+            [mems[3].fd])
+    client.dma_map(1 << 20, PAGE, fd=mems[0].fd)
+    client.dma_unmap(0x1000, PAGE)
+    client.dma_map(0x1000, PAGE, fd=mems[3].fd)
+
+
+@pytest.mark.server("--max-dma-bytes", 3 * PAGE)
+@pytest.mark.parametrize("mode, err", [(0, errno.ENOSPC), (vu.MAP_FILE, 0)])
+def test_max_bytes(server, client, memory, mode, err):
+    mem = memory(PAGE)
+    client.dma_map(0, 2 * PAGE, fd=memory(2 * PAGE).fd)
+    client.dma_map(0x10000, PAGE, fd=mem.fd)
+    client.dma_map(0x20000, PAGE, fd=mem.fd)
+    reply = client.call(vu.DMA_MAP, vu.p_dma_map(0x30000, PAGE, vu.MAP_RW | mode),
+                        fds=[memory(PAGE).fd])
+    assert reply.error == err
+    client.dma_unmap(0, 2 * PAGE)
+    client.dma_map(0x40000, PAGE, fd=memory(PAGE).fd)
+
+
+# -- files that can be truncated (D17) -------------------------------------
+
+@pytest.mark.server("--require-seals")
+@pytest.mark.parametrize("mode", [0, vu.MAP_FILE])
+def test_seals(server, client, memory, mode):
+    mem = memory(PAGE)
+    payload = vu.p_dma_map(0, PAGE, vu.MAP_RW | mode)
+    refused(server, client, errno.EPERM, payload, [mem.fd])
+    mem.seal()
+    client.ok(vu.DMA_MAP, payload, fds=[mem.fd])
+    client.dma_map(PAGE, PAGE)  # no file, no danger
+
+
 # -- quiescence and the data path (D7) ------------------------------------
 
 def test_unmap_waits_for_reader(server, client, memory):

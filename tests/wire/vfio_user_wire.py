@@ -11,6 +11,8 @@ checks what a test did not ask for, so that any nonsense can be sent.
 import array
 import collections
 import errno
+
+import fcntl
 import functools
 import json
 import os
@@ -492,7 +494,7 @@ class Memory:
     """Client memory in a memfd."""
 
     def __init__(self, size, seed=0):
-        self.fd = os.memfd_create("wire", os.MFD_CLOEXEC)
+        self.fd = os.memfd_create("wire", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
         os.ftruncate(self.fd, size)
         os.pwrite(self.fd, pattern(min(size, 1 << 16), seed), 0)
 
@@ -501,6 +503,10 @@ class Memory:
 
     def write(self, data, offset=0):
         os.pwrite(self.fd, data, offset)
+
+    def seal(self):
+        """It cannot be truncated any more."""
+        fcntl.fcntl(self.fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK)
 
     def close(self):
         os.close(self.fd)

@@ -512,6 +512,8 @@ parse_options(int argc, char **argv, struct options *opts)
 		{ "max-msg-fds", required_argument, NULL, 'f' },
 		{ "xfer", required_argument, NULL, 'x' },
 		{ "max-dma-maps", required_argument, NULL, 'm' },
+		{ "max-dma-files", required_argument, NULL, 'F' },
+		{ "max-dma-bytes", required_argument, NULL, 'B' },
 		{ "msg-timeout", required_argument, NULL, 't' },
 		{ "dma-timeout", required_argument, NULL, 'd' },
 		{ "config-size", required_argument, NULL, 'c' },
@@ -521,6 +523,7 @@ parse_options(int argc, char **argv, struct options *opts)
 		{ "no-reset", no_argument, NULL, 'R' },
 		{ "no-twin", no_argument, NULL, 'T' },
 		{ "no-write-multi", no_argument, NULL, 'W' },
+		{ "require-seals", no_argument, NULL, 'S' },
 		{ NULL, 0, NULL, 0 },
 	};
 	struct rte_vfio_user_server_conf *conf = &opts->conf;
@@ -531,12 +534,14 @@ parse_options(int argc, char **argv, struct options *opts)
 	conf->num_irqs = WIRE_NUM_IRQS;
 	opts->config_size = 4096;
 	while ((opt = getopt_long(argc, argv, "", longopts, NULL)) != -1) {
-		uint32_t val = optarg != NULL ? strtoul(optarg, NULL, 0) : 0;
+		uint64_t val = optarg != NULL ? strtoull(optarg, NULL, 0) : 0;
 
 		switch (opt) {
 		case 'f': conf->max_msg_fds = val; break;
 		case 'x': conf->max_data_xfer_size = val; break;
 		case 'm': conf->max_dma_maps = val; break;
+		case 'F': conf->max_dma_files = val; break;
+		case 'B': conf->max_dma_bytes = val; break;
 		case 't': conf->msg_timeout_ms = val; break;
 		case 'd': conf->dma_timeout_ms = val; break;
 		case 'c': opts->config_size = val; break;
@@ -546,6 +551,7 @@ parse_options(int argc, char **argv, struct options *opts)
 		case 'R': conf->flags |= RTE_VFIO_USER_SERVER_F_NO_RESET; break;
 		case 'T': conf->flags |= RTE_VFIO_USER_SERVER_F_NO_TWIN_SOCKET; break;
 		case 'W': conf->flags |= RTE_VFIO_USER_SERVER_F_NO_WRITE_MULTI; break;
+		case 'S': conf->flags |= RTE_VFIO_USER_SERVER_F_REQUIRE_SEALS; break;
 		default: return -1;
 		}
 	}
