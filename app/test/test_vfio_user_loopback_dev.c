@@ -253,7 +253,7 @@ loop_setup(void)
 	loop.client_conf.sock_path = sock_path;
 	loop.bar1 = calloc(1, BAR1_SIZE);
 	for (i = 0; i < 3; i++) {
-		loop.file[i] = memfd_create("bar", MFD_CLOEXEC);
+		loop.file[i] = memfd_create("bar", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 		DO(ftruncate(loop.file[i], BAR2_SIZE));
 		loop.memory[i] = mmap(NULL, BAR2_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED,
 				      loop.file[i], 0);

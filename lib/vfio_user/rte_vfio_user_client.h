@@ -54,6 +54,11 @@ struct rte_vfio_user_client;
 
 /** Do not ask for a twin socket. */
 #define RTE_VFIO_USER_CLIENT_F_NO_TWIN_SOCKET (1u << 0)
+/**
+ * Map no region whose file can be truncated: take only files with
+ * F_SEAL_SHRINK (memfd_create(2), fcntl(2)).
+ */
+#define RTE_VFIO_USER_CLIENT_F_REQUIRE_SEALS (1u << 1)
 
 /**
  * Serve a DMA request of the server by code instead of by a copy from or to
@@ -600,6 +605,7 @@ rte_vfio_user_client_region_write_multi(struct rte_vfio_user_client *client,
  *   - 0 on success
  *   - -ENOTSUP: nothing of the region is mappable
  *   - -EPROTO: the server's description is inconsistent
+ *   - -EPERM: a file is not sealed (RTE_VFIO_USER_CLIENT_F_REQUIRE_SEALS)
  *   - -ENOMEM, -ENOTCONN, -ETIMEDOUT, -EINVAL, or an errno of mmap(2)
  */
 __rte_experimental

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/timerfd.h>
 #include <time.h>
@@ -177,7 +178,8 @@ check_conf(const struct rte_vfio_user_client_conf *conf)
 		return -EINVAL;
 	if ((conf->sock_path == NULL) == (conf->conn_fd < 0))
 		return -EINVAL;
-	if ((conf->flags & ~RTE_VFIO_USER_CLIENT_F_NO_TWIN_SOCKET) != 0)
+	if ((conf->flags & ~(RTE_VFIO_USER_CLIENT_F_NO_TWIN_SOCKET |
+			     RTE_VFIO_USER_CLIENT_F_REQUIRE_SEALS)) != 0)
 		return -EINVAL;
 	if (conf->busy_poll_us > MAX_BUSY_POLL_US ||
 	    conf->max_data_xfer_size > RTE_VFIO_USER_MAX_XFER_SIZE ||
@@ -227,39 +229,46 @@ init_conns(struct rte_vfio_user_client *client)
 	return 0;
 }
 
-/* The epoll set and the timer in it. */
+/* Put an event source of ours, or why there is none, into the epoll set. */
 static int
-init_events(struct rte_vfio_user_client *client)
+watch(struct rte_vfio_user_client *client, int fd, enum vfio_user_client_tag tag)
 {
-	struct epoll_event ev = { .events = EPOLLIN, .data.u32 = VFIO_USER_CLIENT_TAG_TIMER };
-	int ret;
+	struct epoll_event ev = { .events = EPOLLIN, .data.u32 = tag };
 
-	client->epfd = epoll_create1(EPOLL_CLOEXEC);
-	if (client->epfd < 0)
-		return -errno;
-	client->timerfd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-	if (client->timerfd < 0) {
-		ret = -errno;
-		goto close_epfd;
-	}
-	if (epoll_ctl(client->epfd, EPOLL_CTL_ADD, client->timerfd, &ev) < 0) {
-		ret = -errno;
-		goto close_timer;
-	}
-	return 0;
-
-close_timer:
-	close(client->timerfd);
-close_epfd:
-	close(client->epfd);
-	return ret;
+	return fd < 0 || epoll_ctl(client->epfd, EPOLL_CTL_ADD, fd, &ev) < 0 ? -errno : 0;
 }
 
 static void
 fini_events(struct rte_vfio_user_client *client)
 {
-	close(client->timerfd);
+	vfio_user_fd_close(client->sigbus.wake_fd);
+	vfio_user_fd_close(client->timerfd);
 	close(client->epfd);
+}
+
+/* The epoll set and what is in it for good. */
+static int
+init_events(struct rte_vfio_user_client *client)
+{
+	int ret;
+
+	client->epfd = epoll_create1(EPOLL_CLOEXEC);
+	if (client->epfd < 0)
+		return -errno;
+	client->sigbus.wake_fd = -1;
+	client->timerfd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	ret = watch(client, client->timerfd, VFIO_USER_CLIENT_TAG_TIMER);
+	if (ret < 0)
+		goto close_fds;
+	client->sigbus.wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	ret = watch(client, client->sigbus.wake_fd, VFIO_USER_CLIENT_TAG_SIGBUS);
+	if (ret < 0)
+		goto close_fds;
+	return 0;
+
+close_fds:
+	fini_events(client);
+	return ret;
 }
 
 static int

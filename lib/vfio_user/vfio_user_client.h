@@ -17,7 +17,8 @@
  * - vfio_user_client_dma.c: DMA mappings and the server's accesses to them
  * - vfio_user_client_eal.c: memory of the EAL
  *
- * Receiving. The epoll set has the main socket, the twin socket and a timer.
+ * Receiving. The epoll set has the main socket, the twin socket, a timer, and an
+ * eventfd by which the SIGBUS handler tells that the server truncated a region.
  * Whoever owns the main connection receives from both; the twin connection is
  * owned by nobody else. A connection that failed is aborted and stays open
  * until destroy, so that no thread meets a file descriptor used anew.
@@ -39,6 +40,7 @@
 #include "vfio_user_codec.h"
 #include "vfio_user_conn.h"
 #include "vfio_user_iova.h"
+#include "vfio_user_sigbus.h"
 
 /** Regions that may be mapped. */
 #define VFIO_USER_CLIENT_MAX_REGIONS 1024u
@@ -54,6 +56,7 @@ enum vfio_user_client_tag {
 	VFIO_USER_CLIENT_TAG_MAIN,
 	VFIO_USER_CLIENT_TAG_TWIN,
 	VFIO_USER_CLIENT_TAG_TIMER,
+	VFIO_USER_CLIENT_TAG_SIGBUS,
 	VFIO_USER_CLIENT_NB_TAGS
 };
 
@@ -74,6 +77,7 @@ struct vfio_user_client_backlog {
 struct vfio_user_client_area {
 	uint64_t offset; /* in the region */
 	uint64_t size;
+	struct vfio_user_sigbus_slot *slot;
 };
 
 /** A mapped region; never changes nor goes away before destroy. */
@@ -119,6 +123,7 @@ struct rte_vfio_user_client {
 	/* constant after create */
 	int epfd;
 	int timerfd;
+	struct vfio_user_sigbus_owner sigbus; /* of mapped regions */
 	uint32_t flags;
 	uint32_t max_msg_fds;
 	uint32_t max_data_xfer_size;

@@ -8,6 +8,7 @@
 #include <sys/epoll.h>
 #include <sys/timerfd.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <rte_common.h>
 
@@ -192,6 +193,27 @@ timer_fired(struct rte_vfio_user_client *client)
 	pthread_mutex_unlock(&client->timer_lock);
 }
 
+/* The server truncated a region that is mapped: it is as good as gone. */
+static void
+check_broken(struct rte_vfio_user_client *client)
+{
+	if (!vfio_user_sigbus_broken(&client->sigbus))
+		return;
+	vfio_user_sigbus_mend(&client->sigbus);
+	VFIO_USER_LOG(ERR, "client: the server truncated memory that it shares (SIGBUS)");
+	vfio_user_client_lose(client);
+}
+
+static void
+sigbus_event(struct rte_vfio_user_client *client)
+{
+	uint64_t count;
+
+	if (read(client->sigbus.wake_fd, &count, sizeof(count)) < 0 && errno != EAGAIN)
+		VFIO_USER_LOG(ERR, "client: wake-up: %s", strerror(errno));
+	check_broken(client);
+}
+
 /* Messages received, or negative: the connection must end. */
 static int
 conn_event(struct rte_vfio_user_client *client, struct vfio_user_conn *conn,
@@ -215,6 +237,9 @@ handle_event(struct rte_vfio_user_client *client, const struct epoll_event *ev)
 	switch (ev->data.u32) {
 	case VFIO_USER_CLIENT_TAG_TIMER:
 		timer_fired(client);
+		return 0;
+	case VFIO_USER_CLIENT_TAG_SIGBUS:
+		sigbus_event(client);
 		return 0;
 	case VFIO_USER_CLIENT_TAG_TWIN:
 		/* succeeds: only the owner of the main connection takes it */
@@ -247,6 +272,7 @@ receive(struct rte_vfio_user_client *client, int timeout_ms)
 	struct epoll_event ev[VFIO_USER_CLIENT_NB_TAGS];
 	int i, n, nb = 0, ret = 0;
 
+	check_broken(client);
 	if (__atomic_load_n(&client->lost, __ATOMIC_ACQUIRE))
 		return -ENOTCONN;
 	run_backlogs(client);
@@ -274,6 +300,7 @@ receive_now(struct rte_vfio_user_client *client)
 {
 	int nb, ret;
 
+	check_broken(client);
 	if (__atomic_load_n(&client->lost, __ATOMIC_ACQUIRE))
 		return -ENOTCONN;
 	run_backlogs(client);

@@ -105,11 +105,12 @@ check_page(int fd, const uint8_t *addr, uint64_t offset, uint64_t size)
 }
 
 static int
-map_area(struct vfio_user_client_region *region, uint64_t region_size,
-	 const struct vfio_user_client_area *area,
+map_area(struct rte_vfio_user_client *client, struct vfio_user_client_region *region,
+	 uint64_t region_size, struct vfio_user_client_area *area,
 	 const struct area_source *source, const struct vfio_user_fds *fds)
 {
 	const uint64_t mask = page_mask();
+	uint8_t *addr = region->base + area->offset;
 	int fd, ret;
 
 	if (source->fd_index >= fds->nb)
@@ -123,19 +124,26 @@ map_area(struct vfio_user_client_region *region, uint64_t region_size,
 	fd = fds->fd[source->fd_index];
 	ret = check_file(fd, source->fd_offset, area->size);
 	if (ret == 0)
-		ret = check_page(fd, region->base + area->offset, source->fd_offset,
-				 area->size);
+		ret = check_page(fd, addr, source->fd_offset, area->size);
+	if (ret == 0 && (client->flags & RTE_VFIO_USER_CLIENT_F_REQUIRE_SEALS) != 0)
+		ret = vfio_user_fd_is_sealed(fd) ? 0 : -EPERM;
 	if (ret < 0)
 		return ret;
-	if (mmap(region->base + area->offset, area->size, region->prot,
-		 MAP_SHARED | MAP_FIXED, fd, (off_t)source->fd_offset) == MAP_FAILED)
+	if (mmap(addr, area->size, region->prot, MAP_SHARED | MAP_FIXED, fd,
+		 (off_t)source->fd_offset) == MAP_FAILED)
 		return -errno;
-	return 0;
+	area->slot = vfio_user_sigbus_register(&client->sigbus, addr,
+			(area->size + mask) & ~mask, (uint32_t)region->prot);
+	return area->slot == NULL ? -ENOMEM : 0;
 }
 
 static void
 free_region(struct vfio_user_client_region *region)
 {
+	uint32_t i;
+
+	for (i = 0; i < region->nb_areas; i++)
+		vfio_user_sigbus_unregister(region->areas[i].slot);
 	munmap(region->base, region->len);
 	free(region);
 }
@@ -170,8 +178,8 @@ reserve(const struct vfio_region_info *info, uint32_t nb_areas,
 }
 
 static int
-map_region(const struct vfio_region_info *info, const struct vfio_user_fds *fds,
-	   uint32_t cap_sparse, uint32_t cap_fds,
+map_region(struct rte_vfio_user_client *client, const struct vfio_region_info *info,
+	   const struct vfio_user_fds *fds, uint32_t cap_sparse, uint32_t cap_fds,
 	   struct vfio_user_client_region **regionp)
 {
 	const uint32_t access = VFIO_REGION_INFO_FLAG_READ |
@@ -190,7 +198,7 @@ map_region(const struct vfio_region_info *info, const struct vfio_user_fds *fds,
 		return ret;
 	for (i = 0; i < nb_areas; i++) {
 		get_area(info, cap_sparse, cap_fds, i, &region->areas[i], &source);
-		ret = map_area(region, info->size, &region->areas[i], &source, fds);
+		ret = map_area(client, region, info->size, &region->areas[i], &source, fds);
 		if (ret < 0) {
 			free_region(region);
 			return ret;
@@ -245,7 +253,7 @@ rte_vfio_user_client_region_mmap(struct rte_vfio_user_client *client,
 						  &cap_sparse, &cap_fds);
 		if (ret < 0)
 			return ret;
-		ret = map_region(info, &fds, cap_sparse, cap_fds, &region);
+		ret = map_region(client, info, &fds, cap_sparse, cap_fds, &region);
 		vfio_user_fds_close(&fds);
 		free(info);
 		if (ret < 0)

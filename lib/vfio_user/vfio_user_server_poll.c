@@ -107,6 +107,7 @@ settle_leaving(struct rte_vfio_user_server *srv)
 {
 	if (!vfio_user_dma_settle(&srv->dma))
 		return;
+	vfio_user_sigbus_mend(&srv->dma.sigbus); /* what broke is unmapped */
 	srv->state = VFIO_USER_NO_CLIENT;
 	listen_events(srv, true);
 }
@@ -436,11 +437,25 @@ settle(struct rte_vfio_user_server *srv)
 	return nb;
 }
 
+/* Drop a client whose memory the SIGBUS handler has replaced: events handled. */
+static int
+drop_broken(struct rte_vfio_user_server *srv)
+{
+	const char *why = "it truncated memory that it shares (SIGBUS)";
+
+	if (!vfio_user_sigbus_broken(&srv->dma.sigbus) || srv->state == VFIO_USER_LEAVING)
+		return 0;
+	VFIO_USER_LOG_PEER(&srv->main.limit, "%s: client dropped: %s",
+			   vfio_user_server_name(srv), why);
+	vfio_user_server_drop(srv, why);
+	return 1;
+}
+
 /* What has waited for something that may have happened. */
 static int
 run_waiting(struct rte_vfio_user_server *srv)
 {
-	int nb = 0;
+	int nb = drop_broken(srv);
 
 	if (__atomic_load_n(&srv->wake, __ATOMIC_RELAXED) != 0) {
 		__atomic_store_n(&srv->wake, 0, __ATOMIC_SEQ_CST);

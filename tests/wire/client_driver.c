@@ -26,6 +26,7 @@
 #include <rte_common.h>
 #include <rte_errno.h>
 #include <rte_vfio_user_client.h>
+#include <rte_vfio_user_sigbus.h>
 
 #include "wire_common.h"
 
@@ -709,6 +710,8 @@ parse_options(int argc, char **argv)
 		{ "conn-fd", required_argument, NULL, 'o' },
 		{ "no-twin", no_argument, NULL, 'T' },
 		{ "dma-cb", no_argument, NULL, 'C' },
+		{ "require-seals", no_argument, NULL, 'S' },
+		{ "sigbus", no_argument, NULL, 's' },
 		{ NULL, 0, NULL, 0 },
 	};
 	int opt;
@@ -726,6 +729,11 @@ parse_options(int argc, char **argv)
 		case 'o': conf.conn_fd = val; break;
 		case 'T': conf.flags |= RTE_VFIO_USER_CLIENT_F_NO_TWIN_SOCKET; break;
 		case 'C': conf.dma_cb = dma_cb; break;
+		case 'S': conf.flags |= RTE_VFIO_USER_CLIENT_F_REQUIRE_SEALS; break;
+		case 's':
+			if (rte_vfio_user_sigbus_enable() < 0)
+				return -1;
+			break;
 		default: return -1;
 		}
 	}

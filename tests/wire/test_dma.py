@@ -529,6 +529,37 @@ def test_seals(server, client, memory, mode):
     client.dma_map(PAGE, PAGE)  # no file, no danger
 
 
+@pytest.fixture(scope="module")
+def surviving(pool):
+    """A server of two devices that survives SIGBUS."""
+    return lambda: pool.get("--sigbus", devices=2)
+
+
+@pytest.mark.parametrize("op", ["dma_read", "dma_write", "peek"])
+def test_truncated(surviving, pool, memory, op):
+    """Only the client that did it is dropped; the next one is served."""
+    server = surviving()
+    maps_before = server.mappings()
+    mems = [memory(16 * PAGE, 1), memory(16 * PAGE, 2)]
+    bad, good = server.client(device=0), server.client(device=1)
+    for conn, mem in zip((bad, good), mems):
+        conn.dma_map(0, 16 * PAGE, fd=mem.fd)
+    os.truncate(mems[0].fd, PAGE)
+    bad.sync()  # nobody has touched it
+    if op == "peek":
+        assert server.ctl("peek", 15 * PAGE, 8, 3) == (0, bytes(8).hex())
+    else:
+        assert server.ctl(op, "thread", 8 * PAGE, 8 * PAGE).rc == -errno.EIO
+    bad.assert_closed()
+    server.wait_idle(0)
+    assert "truncated" in server.log()
+    good.sync()
+    assert server.ctl("dma_read", "poll", 15 * PAGE, 8, device=1) == \
+        (0, mems[1].read(8, 15 * PAGE).hex())
+    assert server.mappings() == maps_before + 1
+    pool.check(server)
+
+
 # -- quiescence and the data path (D7) ------------------------------------
 
 def test_unmap_waits_for_reader(server, client, memory):

@@ -3,6 +3,7 @@
 """The client under test against a server that lies: information."""
 
 import errno
+import os
 import struct
 
 import pytest
@@ -244,6 +245,38 @@ def test_mmap_several_files(fake, driver, memory):
                                                                0x2000):
         assert driver.cmd("va", 4, offset, 8).text == \
             mem.read(8, start).hex()
+
+
+@pytest.mark.driver("--sigbus")
+@pytest.mark.parametrize("write", [[], ["ff"]], ids=["read", "write"])
+def test_mmap_truncated(session, memory, write):
+    """The access goes on, the connection is lost, the process lives."""
+    mem = memory(0x4000, 3)
+    assert mmap_region(session, 2, (p_region(2, MMAP), [mem.fd])) == 0
+    os.truncate(mem.fd, 0x1000)
+    assert session.drv.cmd("va", 2, 0xff0, 16).text == \
+        mem.read(16, 0xff0).hex()
+    session.alive()
+    assert session.drv.cmd("va", 2, 0x3000, 1, *write).text == \
+        (write or ["00"])[0]
+    session.broken()
+    session.conn.recv_command(vu.GET_INFO)  # sent before it was noticed
+    session.conn.assert_closed()
+    assert "truncated" in session.drv.log()
+    assert session.drv.cmd("va", 2, 0, 1).text == "00"
+
+
+@pytest.mark.driver("--require-seals")
+def test_mmap_seals(session, memory):
+    mem = memory(0x4000, 3)
+    before = session.drv.fds()
+    for _ in range(2):
+        assert mmap_region(session, 2, (p_region(2, MMAP), [mem.fd])) == \
+            -errno.EPERM
+    session.drv.wait_fds(before)
+    mem.seal()
+    assert mmap_region(session, 2, (p_region(2, MMAP), [mem.fd])) == 0
+    session.alive()
 
 
 @pytest.mark.parametrize("flags", [RW, 0])

@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include <rte_errno.h>
+#include <rte_vfio_user_sigbus.h>
 
 #include "wire_common.h"
 #include "wire_device.h"
@@ -29,6 +30,7 @@ struct options {
 	struct rte_vfio_user_server_conf conf;
 	uint32_t config_size;
 	uint32_t extra_ioeventfds;
+	bool sigbus;
 };
 
 static struct wire_dev devs[MAX_DEVS];
@@ -524,6 +526,7 @@ parse_options(int argc, char **argv, struct options *opts)
 		{ "no-twin", no_argument, NULL, 'T' },
 		{ "no-write-multi", no_argument, NULL, 'W' },
 		{ "require-seals", no_argument, NULL, 'S' },
+		{ "sigbus", no_argument, NULL, 's' },
 		{ NULL, 0, NULL, 0 },
 	};
 	struct rte_vfio_user_server_conf *conf = &opts->conf;
@@ -552,6 +555,7 @@ parse_options(int argc, char **argv, struct options *opts)
 		case 'T': conf->flags |= RTE_VFIO_USER_SERVER_F_NO_TWIN_SOCKET; break;
 		case 'W': conf->flags |= RTE_VFIO_USER_SERVER_F_NO_WRITE_MULTI; break;
 		case 'S': conf->flags |= RTE_VFIO_USER_SERVER_F_REQUIRE_SEALS; break;
+		case 's': opts->sigbus = true; break;
 		default: return -1;
 		}
 	}
@@ -591,7 +595,9 @@ main(int argc, char **argv)
 	signal(SIGPIPE, SIG_DFL); /* the library must not depend on it */
 	if (parse_options(argc, argv, &opts) != 0)
 		return 2;
-	if (opts.conf.listen_fd >= 0 || opts.conf.conn_fd >= 0)
+	if (opts.sigbus)
+		ret = rte_vfio_user_sigbus_enable();
+	if (ret == 0 && (opts.conf.listen_fd >= 0 || opts.conf.conn_fd >= 0))
 		ret = dev_start(&opts, NULL);
 	for (; ret == 0 && optind < argc && nb_devs < MAX_DEVS; optind++)
 		ret = dev_start(&opts, argv[optind]);
