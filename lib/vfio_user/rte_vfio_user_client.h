@@ -59,6 +59,8 @@ struct rte_vfio_user_client;
  * F_SEAL_SHRINK (memfd_create(2), fcntl(2)).
  */
 #define RTE_VFIO_USER_CLIENT_F_REQUIRE_SEALS (1u << 1)
+/** Do not ask for mappable areas with files of their own: one fd per region. */
+#define RTE_VFIO_USER_CLIENT_F_NO_SPARSE_FDS (1u << 2)
 
 /**
  * Serve a DMA request of the server by code instead of by a copy from or to

@@ -31,9 +31,9 @@
  *   before start; after start they return -EBUSY.
  * - *poller* (poll, destroy): one thread at a time. All callbacks run in it,
  *   inside poll() or destroy().
- * - *any thread* (irq_trigger, irq_set_level, dma_read, dma_write,
- *   dma_submit, region_complete, quiesce_complete, and reader sections by
- *   their own reader): at any time between start and destroy.
+ * - *any thread* (irq_trigger, irq_set_level, irq_state, irq_fd, dma_read,
+ *   dma_write, dma_submit, region_complete, quiesce_complete, and reader
+ *   sections by their own reader): at any time between start and destroy.
  *
  * No library lock is held while a callback runs.
  *
@@ -491,6 +491,29 @@ int
 rte_vfio_user_server_irq_state(const struct rte_vfio_user_server *srv,
 			       uint32_t index, uint32_t vector);
 
+/**
+ * The file descriptor that a write triggers an interrupt through: for code
+ * that signals eventfds itself, or hands them on. Masks do not hold such a
+ * write back. Any thread.
+ *
+ * @param srv
+ *   The device.
+ * @param index
+ *   Interrupt index.
+ * @param vector
+ *   Interrupt of the index.
+ * @return
+ *   - the file descriptor. It stays the library's, and is the same for the life
+ *     of the device: when the client assigns another eventfd or none, a write
+ *     goes there or nowhere.
+ *   - -ENOENT: the client assigned no eventfd to it
+ *   - -EINVAL: no such interrupt
+ */
+__rte_experimental
+int
+rte_vfio_user_server_irq_fd(const struct rte_vfio_user_server *srv,
+			    uint32_t index, uint32_t vector);
+
 /* ------------------------------------------------------------ callbacks */
 
 /** Why the device is reset. */
@@ -792,6 +815,29 @@ rte_vfio_user_dma_va(struct rte_vfio_user_dma_reader *reader, uint64_t iova,
 		return (void *)(uintptr_t)(iova + hit->delta);
 	return rte_vfio_user_dma_va_slow(reader, iova, len, prot);
 }
+
+/**
+ * The lowest DMA mapping that ends at or after an address, inside a read
+ * section: a walk over all of them begins at 0 and goes on behind the last
+ * byte of what was found, unless that is the end of the address space. The
+ * section sees the mappings as they were at its begin. Wait-free.
+ *
+ * @param reader
+ *   The reader.
+ * @param iova
+ *   Address in the client's DMA address space.
+ * @param info
+ *   Set to the description of the mapping; what it refers to (va, fd) is valid
+ *   until the section ends.
+ * @return
+ *   - 0 on success
+ *   - -ENOENT: there is none
+ *   - -EINVAL: bad argument
+ */
+__rte_experimental
+int
+rte_vfio_user_dma_next(const struct rte_vfio_user_dma_reader *reader,
+		       uint64_t iova, struct rte_vfio_user_dma_info *info);
 
 /**
  * Copy from the client's memory, however it is reached: mapped, by file I/O,

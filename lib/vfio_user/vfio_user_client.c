@@ -33,7 +33,7 @@ format_version(const struct rte_vfio_user_client *client, char *text, uint32_t s
 	struct vfio_user_caps caps = {
 		.present = VFIO_USER_CAP_MAX_MSG_FDS | VFIO_USER_CAP_MAX_XFER |
 			VFIO_USER_CAP_MAX_DMA_MAPS | VFIO_USER_CAP_PGSIZES |
-			VFIO_USER_CAP_WRITE_MULTIPLE | VFIO_USER_CAP_SPARSE_FDS,
+			VFIO_USER_CAP_WRITE_MULTIPLE,
 		.max_msg_fds = client->max_msg_fds,
 		.max_data_xfer_size = client->max_data_xfer_size,
 		.max_dma_maps = client->max_dma_maps,
@@ -45,6 +45,8 @@ format_version(const struct rte_vfio_user_client *client, char *text, uint32_t s
 
 	if ((client->flags & RTE_VFIO_USER_CLIENT_F_NO_TWIN_SOCKET) == 0)
 		caps.present |= VFIO_USER_CAP_TWIN_SOCKET;
+	if ((client->flags & RTE_VFIO_USER_CLIENT_F_NO_SPARSE_FDS) == 0)
+		caps.present |= VFIO_USER_CAP_SPARSE_FDS;
 	return vfio_user_caps_format(&caps, text, size);
 }
 
@@ -174,12 +176,15 @@ rte_vfio_user_client_conf_init(struct rte_vfio_user_client_conf *conf)
 static int
 check_conf(const struct rte_vfio_user_client_conf *conf)
 {
+	const uint32_t flags = RTE_VFIO_USER_CLIENT_F_NO_TWIN_SOCKET |
+		RTE_VFIO_USER_CLIENT_F_REQUIRE_SEALS |
+		RTE_VFIO_USER_CLIENT_F_NO_SPARSE_FDS;
+
 	if (conf == NULL || conf->size != sizeof(*conf))
 		return -EINVAL;
 	if ((conf->sock_path == NULL) == (conf->conn_fd < 0))
 		return -EINVAL;
-	if ((conf->flags & ~(RTE_VFIO_USER_CLIENT_F_NO_TWIN_SOCKET |
-			     RTE_VFIO_USER_CLIENT_F_REQUIRE_SEALS)) != 0)
+	if ((conf->flags & ~flags) != 0)
 		return -EINVAL;
 	if (conf->busy_poll_us > MAX_BUSY_POLL_US ||
 	    conf->max_data_xfer_size > RTE_VFIO_USER_MAX_XFER_SIZE ||

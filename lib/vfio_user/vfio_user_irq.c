@@ -207,6 +207,20 @@ vfio_user_irqs_state(const struct vfio_user_irqs *irqs, uint32_t index, uint32_t
 	return (int)__atomic_load_n(&vec->state, __ATOMIC_ACQUIRE);
 }
 
+int
+vfio_user_irqs_fd(const struct vfio_user_irqs *irqs, uint32_t index, uint32_t vector)
+{
+	const struct vfio_user_irq_vec *vec = find(irqs, index, vector);
+
+	if (vec == NULL)
+		return -EINVAL;
+	/* a slot is there before its vector is first enabled */
+	if ((__atomic_load_n(&vec->state, __ATOMIC_ACQUIRE) &
+	     RTE_VFIO_USER_IRQ_ENABLED) == 0)
+		return -ENOENT;
+	return vec->slot;
+}
+
 /* --------------------------------------------------------------- SET_IRQS */
 
 /* Trigger eventfds: every slot is there before any is changed. */

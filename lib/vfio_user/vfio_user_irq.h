@@ -14,7 +14,7 @@
  * puts a sink there, both by dup3(): a trigger from any thread is one write to
  * a number that never belongs to anybody else.
  *
- * Threads: trigger, set_level and state from any thread; all else by the
+ * Threads: trigger, set_level, state and fd from any thread; all else by the
  * poller.
  */
 
@@ -82,5 +82,8 @@ int vfio_user_irqs_set_level(struct vfio_user_irqs *irqs, uint32_t index,
 			     uint32_t vector, bool asserted);
 int vfio_user_irqs_state(const struct vfio_user_irqs *irqs, uint32_t index,
 			 uint32_t vector);
+
+/** The slot of a vector: its number, -ENOENT (nothing assigned), -EINVAL. */
+int vfio_user_irqs_fd(const struct vfio_user_irqs *irqs, uint32_t index, uint32_t vector);
 
 #endif /* VFIO_USER_IRQ_H */

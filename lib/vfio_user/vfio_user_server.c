@@ -480,6 +480,14 @@ rte_vfio_user_server_irq_state(const struct rte_vfio_user_server *srv,
 		vfio_user_irqs_state(&srv->irqs, index, vector);
 }
 
+int
+rte_vfio_user_server_irq_fd(const struct rte_vfio_user_server *srv, uint32_t index,
+			    uint32_t vector)
+{
+	return srv == NULL ? vfio_user_misuse(__func__) :
+		vfio_user_irqs_fd(&srv->irqs, index, vector);
+}
+
 /* -------------------------------------------------------------------- DMA */
 
 int

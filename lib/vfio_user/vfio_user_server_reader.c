@@ -70,3 +70,19 @@ rte_vfio_user_dma_va_slow(struct rte_vfio_user_dma_reader *reader, uint64_t iova
 		return NULL;
 	return (void *)(uintptr_t)(iova + entry->delta);
 }
+
+int
+rte_vfio_user_dma_next(const struct rte_vfio_user_dma_reader *reader, uint64_t iova,
+		       struct rte_vfio_user_dma_info *info)
+{
+	const struct vfio_user_dma_region *region;
+	struct vfio_user_iova_range range;
+
+	if (reader == NULL || info == NULL)
+		return vfio_user_misuse(__func__);
+	if (!vfio_user_iova_next(reader->root, iova, &range))
+		return -ENOENT;
+	region = range.cookie;
+	*info = region->info;
+	return 0;
+}
