@@ -19,6 +19,8 @@ import tree
 
 CFLAGS = ("-O1", "-Wall", "-Wextra", "-Werror", "-DALLOW_EXPERIMENTAL_API")
 PROGRAM = pathlib.Path(__file__).parent / "use_installed.c"
+#: Written for the patch series of 2020: it must compile as it is.
+SERIES = pathlib.Path(__file__).parent / "series_program.c"
 
 ARCHIVE = {"-lrte_vfio_user": "-l:librte_vfio_user.a"}
 
@@ -75,6 +77,19 @@ def test_program_links_and_runs(installed, tmp_path, link):
     needed = tree.run("readelf", "-d", program)
     assert ("librte_vfio_user.so" in needed) == (link[0] == "shared")
     assert ("librte_eal.so" in needed) == (link[0] != "all-static")
+
+
+@pytest.mark.parametrize("link", LINKS, ids=[link[0] for link in LINKS])
+def test_series_program_links_and_runs(installed, tmp_path, link):
+    program = tmp_path / "program"
+    installed.compile(SERIES, program, link)
+    said = tree.run(program, tmp_path / "sock", env=installed.env, timeout=60)
+    assert "1 device, 2 updates, 1 memory regions" in said
+
+
+def test_series_program_knows_no_other_header():
+    text = SERIES.read_text(encoding="utf-8")
+    assert re.findall(r"^#include <(rte_\w+\.h)>", text, re.M) == ["rte_vfio_user.h"]
 
 
 def examples():

@@ -12,7 +12,8 @@ import pytest
 import tree
 
 #: Layer -> modules. A new module must be given a place here; parts of the
-#: server (server_NAME) and of the client (client_NAME) have theirs.
+#: server (server_NAME), the client (client_NAME) and the series' API
+#: (series_NAME) have theirs.
 LAYERS = {
     "L0": {"proto", "compat", "log", "codec", "caps", "iova", "iova_node"},
     "L1": {"fd", "file", "sock", "grace", "sigbus", "window"},
@@ -22,7 +23,11 @@ LAYERS = {
     "pci": {"pci"},
     "poll_group": {"poll_group"},
     "runner": {"runner"},
+    "series": {"series"},
 }
+
+#: Layers whose modules are vfio_user_LAYER_PART.
+PARTED = ("server", "client", "series")
 
 #: Layer -> layers whose modules it may use.
 BELOW = {
@@ -34,6 +39,7 @@ BELOW = {
     "pci": set(),
     "poll_group": set(),
     "runner": set(),
+    "series": {"series"},
 }
 
 #: Single edges besides: module -> modules.
@@ -43,27 +49,37 @@ ALSO = {
     "pci": {"log"},
     "poll_group": {"log"},
     "runner": {"log"},
+    "series": {"log"},
+    "series_client": {"log"},
+    "series_info": {"log"},
 }
 
-#: Modules that stand on the public API of another: module -> its layer, symbols.
+SERVER_API = re.compile(r"rte_vfio_user_(server|dma)_\w+")
+
+#: Modules that stand on public APIs: module -> layer -> symbols.
 PUBLIC_API = {
-    "pci": ("server", re.compile(r"rte_vfio_user_server_\w+")),
-    "poll_group": ("server", re.compile(r"rte_vfio_user_server_\w+")),
-    "runner": ("poll_group", re.compile(r"rte_vfio_user_poll_group_\w+")),
+    "pci": {"server": SERVER_API},
+    "poll_group": {"server": SERVER_API},
+    "runner": {"poll_group": re.compile(r"rte_vfio_user_poll_group_\w+")},
+    "series": {"server": SERVER_API},
+    "series_client": {"client": re.compile(r"rte_vfio_user_client_\w+")},
+    "series_info": {"server": SERVER_API},
+    "series_mem": {"server": SERVER_API},
 }
 
 #: Public headers that a source file must not see, not even through another
 #: one: the server and the client know nothing of each other.
-#: Layer -> NAME of rte_vfio_user_NAME.h.
+#: Layer -> NAME of rte_vfio_user_NAME.h, "series" of rte_vfio_user.h.
 HIDDEN = {
-    "L0": {"client", "server", "pci", "poll_group", "runner"},
-    "L1": {"client", "pci", "poll_group", "runner"},
-    "L2": {"client", "pci", "poll_group", "runner"},
-    "server": {"client", "pci", "poll_group", "runner"},
-    "client": {"server", "pci", "poll_group", "runner"},
-    "pci": {"client", "poll_group", "runner"},
-    "poll_group": {"client", "pci", "runner"},
-    "runner": {"client", "pci"},
+    "L0": {"client", "server", "pci", "poll_group", "runner", "series"},
+    "L1": {"client", "pci", "poll_group", "runner", "series"},
+    "L2": {"client", "pci", "poll_group", "runner", "series"},
+    "server": {"client", "pci", "poll_group", "runner", "series"},
+    "client": {"server", "pci", "poll_group", "runner", "series"},
+    "pci": {"client", "poll_group", "runner", "series"},
+    "poll_group": {"client", "pci", "runner", "series"},
+    "runner": {"client", "pci", "series"},
+    "series": {"pci", "poll_group", "runner"},
 }
 
 
@@ -71,7 +87,7 @@ def layer_of(module):
     """The layer of a module, or None."""
     role = module.partition("_")[0]
     for layer, modules in LAYERS.items():
-        if module in modules or (layer == role and role in ("server", "client")):
+        if module in modules or (layer == role and role in PARTED):
             return layer
     return None
 
@@ -80,9 +96,9 @@ def may_use(user, used, symbol=None):
     """Whether module user may use (this symbol of) module used."""
     if user == used or used in ALSO.get(user, ()):
         return True
-    layer, pattern = PUBLIC_API.get(user, (None, None))
-    if symbol and layer_of(used) == layer:
-        return bool(pattern.fullmatch(symbol))
+    api = PUBLIC_API.get(user, {}).get(layer_of(used))
+    if symbol and api:
+        return bool(api.fullmatch(symbol))
     return layer_of(used) in BELOW[layer_of(user)]
 
 
@@ -111,6 +127,13 @@ def module_of(name):
     ("poll_group", "conn", "vfio_user_conn_own", False),
     ("runner", "poll_group", "rte_vfio_user_poll_group_poll", True),
     ("runner", "server", "rte_vfio_user_server_poll", False),
+    ("series", "server", "rte_vfio_user_server_poll", True),
+    ("series", "client", "rte_vfio_user_client_create", False),
+    ("series_client", "client", "rte_vfio_user_client_create", True),
+    ("series_client", "server", "rte_vfio_user_server_poll", False),
+    ("series_mem", "server", "rte_vfio_user_dma_next", True),
+    ("series_mem", "iova", "vfio_user_iova_next", False),
+    ("server", "series", None, False),
 ))
 def test_the_table_itself(user, used, symbol, allowed):
     assert may_use(user, used, symbol) == allowed
@@ -144,9 +167,14 @@ def test_symbols_go_downwards(symbols):
     tree.nothing(bad, "not allowed by test_layers.py")
 
 
+#: Named by the patch series of 2020.
+UNPREFIXED = {"rte_vfio_get_sock_addr"}
+
+
 def test_internal_symbols_are_prefixed(symbols):
     bad = ["%s: %s" % (named(module), name) for module, (defined, _) in symbols.items()
-           for name in sorted(defined) if not re.match(r"(rte_)?vfio_user_", name)]
+           for name in sorted(defined - UNPREFIXED)
+           if not re.match(r"(rte_)?vfio_user_", name)]
     tree.nothing(bad, "global symbols without the prefix")
 
 
@@ -168,6 +196,6 @@ def test_includes_go_downwards():
 def test_roles_do_not_see_each_other(source):
     rule = tree.run("gcc", "-MM", *tree.DEFINES, *tree.pkg_config("--cflags", "libdpdk", "jansson"),
                     source)
-    seen = set(re.findall(r"\brte_vfio_user_(\w+)\.h\b", rule))
+    seen = {name or "series" for name in re.findall(r"\brte_vfio_user(?:_(\w+))?\.h\b", rule)}
     tree.nothing(sorted(seen & HIDDEN[layer_of(module_of(source.name))]),
                  "%s includes, directly or not, the headers of" % source.name)
