@@ -27,7 +27,7 @@
 #define MSIX VFIO_PCI_MSIX_IRQ_INDEX
 #define NO_DEVICE 4711
 
-#define DO(call) TEST_ASSERT_SUCCESS(call, #call)
+#define DO(call) TEST_ASSERT_SUCCESS(call, "not 0")
 
 /** A server function fails with -1 and this rte_errno. */
 #define FAILS(call, error) \
