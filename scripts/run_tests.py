@@ -15,6 +15,7 @@ The logs are in build/test-logs.
 """
 
 import argparse
+import concurrent.futures
 import dataclasses
 import os
 import pathlib
@@ -23,6 +24,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from xml.etree import ElementTree
 
@@ -189,6 +191,30 @@ def read_unit_log(lines):
     return result
 
 
+def series(build_dir):
+    """The part of the two autotests that meet at a socket, each in a process."""
+    def run(runner):
+        program = ROOT / build_dir / "app" / "test" / "vfio-user-test"
+        halves = [Runner("%s-%s" % (runner.log.stem, name), runner.timeout, {})
+                  for name in ("server", "client")]
+        with tempfile.TemporaryDirectory() as folder, \
+                concurrent.futures.ThreadPoolExecutor() as pool:
+            for half in halves:
+                half.env = {**runner.env, "VFIO_USER_TEST_SOCKET": folder + "/sock"}
+            statuses = list(pool.map(
+                lambda half: half(program, "vfio_user_autotest_" + half.log.stem.split("-")[-1]),
+                halves))
+        result = Result()
+        for half, status in zip(halves, statuses):
+            part = read_unit_log(read_log(half.log)).checked(status)
+            result.passed += part.passed
+            result.failed += part.failed
+            result.problem = result.problem or part.problem
+            runner.log.write_bytes(runner.log.read_bytes() + half.log.read_bytes())
+        return result
+    return run
+
+
 @dataclasses.dataclass
 class Part:
     """One row of the table."""
@@ -211,12 +237,14 @@ PARTS = (
     Part("docs", command("scripts/build-docs.sh", "build/doc")),
     Part("demo", command("scripts/demo.sh", "build"), ("build",), timeout=120),
     Part("unit", unit("build"), ("build",)),
+    Part("series", series("build"), ("build",), timeout=120),
     Part("wire", pytest("tests/wire", "build"), ("build",), timeout=1200),
     Part("bench", command("benchmarks/run.py", "--build", "build", "--quick", "--json",
                           "build/test-logs/bench.json"), ("build",)),
     Part("build-clang", build("build-clang", "clang")),
     Part("build-asan", build("build-asan", "gcc", *SANITIZERS)),
     Part("unit-asan", unit("build-asan"), ("build-asan",), env=SANITIZED),
+    Part("series-asan", series("build-asan"), ("build-asan",), timeout=120, env=SANITIZED),
     Part("wire-asan", pytest("tests/wire", "build-asan"), ("build-asan",), timeout=1200,
          env=SANITIZED),
     Part("build-tsan", build("build-tsan", "gcc", *THREAD_SANITIZER)),

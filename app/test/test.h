@@ -75,18 +75,28 @@ struct test_command {
 	TAILQ_ENTRY(test_command) next;
 	const char *command;
 	int (*callback)(void);
+	bool needs_peer;
 };
 
 void add_test_command(struct test_command *command);
 
-#define REGISTER_TEST_COMMAND(cmd, func) \
+#define TEST_COMMAND(cmd, func, peer) \
 	static struct test_command test_struct_##cmd = { \
 		.command = RTE_STR(cmd), \
 		.callback = func, \
+		.needs_peer = peer, \
 	}; \
 	RTE_INIT(test_register_##cmd) \
 	{ \
 		add_test_command(&test_struct_##cmd); \
 	}
+
+#define REGISTER_TEST_COMMAND(cmd, func) TEST_COMMAND(cmd, func, false)
+
+/*
+ * Not in DPDK, which runs no test unasked: a test whose other half runs in
+ * another process. It is run by name only.
+ */
+#define REGISTER_PEER_TEST(cmd, func) TEST_COMMAND(cmd, func, true)
 
 #endif /* TEST_H */

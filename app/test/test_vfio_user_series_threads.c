@@ -28,14 +28,17 @@ static uint32_t bad, done;
 /* ---------------------------------------------- getters while mappings change */
 
 static pthread_mutex_t data_path = PTHREAD_MUTEX_INITIALIZER;
+static bool gone; /* under the lock */
 
 static int
 lock_data_path(char event, int dev_id)
 {
 	RTE_SET_USED(dev_id);
-	if (event == '(')
+	if (event == '(' || event == 'd')
 		pthread_mutex_lock(&data_path);
-	else if (event == ')')
+	if (event == 'd')
+		gone = true;
+	if (event == ')' || event == 'd')
 		pthread_mutex_unlock(&data_path);
 	return 0;
 }
@@ -67,7 +70,7 @@ look_under_lock(void *arg)
 		mem = rte_vfio_user_get_mem_table(0);
 		if (mem == NULL || rte_vfio_user_get_irq(0, MSIX, NB_MSIX, fds) < 0)
 			COUNT(bad);
-		else
+		else if (!gone)
 			check_table(mem);
 		pthread_mutex_unlock(&data_path);
 		COUNT(done);
@@ -122,6 +125,7 @@ test_getters(void)
 	TEST_ASSERT_EQUAL(rte_vfio_user_attach_dev(series.path), 0, "attach");
 	SET(stop, 0);
 	SET(bad, 0);
+	gone = false;
 	for (i = 0; i < NB_THREADS; i++)
 		DO(pthread_create(&threads[i], NULL, i < NB_THREADS / 2 ?
 				  look_under_lock : look_at_once, NULL));
