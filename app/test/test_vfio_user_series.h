@@ -46,6 +46,13 @@
 	series_log_clear(); \
 } while (0)
 
+/**
+ * For functions that look at a memory table which the control thread frees
+ * after their next request: ThreadSanitizer does not see that a socket orders
+ * the two.
+ */
+#define ORDERED_BY_SOCKET __attribute__((no_sanitize("thread")))
+
 #define GET(var) __atomic_load_n(&(var), __ATOMIC_ACQUIRE)
 #define SET(var, val) __atomic_store_n(&(var), val, __ATOMIC_RELEASE)
 #define COUNT(var) __atomic_fetch_add(&(var), 1, __ATOMIC_ACQ_REL)

@@ -109,7 +109,7 @@ test_never_ready(void)
 }
 
 /* Without any callback. */
-static int
+ORDERED_BY_SOCKET static int
 test_no_callbacks(void)
 {
 	int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), got;
@@ -167,7 +167,7 @@ refuse_lock(char event, int dev_id)
 	return event == '(' || event == 'r' ? GET(refuse) : 0;
 }
 
-static int
+ORDERED_BY_SOCKET static int
 test_lock_refuses(void)
 {
 	int none = -1;
@@ -215,7 +215,7 @@ test_reset_fails(void)
 
 /* ------------------------------------------------------------ memory tables */
 
-static int
+ORDERED_BY_SOCKET static int
 test_table(void)
 {
 	const struct rte_vfio_user_mem *mem, *again;
@@ -321,7 +321,7 @@ test_valid_without_lock(void)
 }
 
 /* Several ranges in one call: what the server refuses undoes the others. */
-static int
+ORDERED_BY_SOCKET static int
 test_all_or_none(void)
 {
 	struct rte_vfio_user_mem_reg mem[3] = {
@@ -447,7 +447,7 @@ map_one(void *arg)
 	return series_map(0, 2 * PAGE, PAGE, -1, 0) == 0 ? arg : NULL;
 }
 
-static int
+ORDERED_BY_SOCKET static int
 test_getters_under_lock(void)
 {
 	const struct rte_vfio_user_mem *mem;
