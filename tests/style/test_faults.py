@@ -14,7 +14,8 @@ HARMLESS = re.compile(r"""
     | (rte_|json_|per_lcore_) \w+    # jansson's allocations are wrapped as a whole
     | (mem|str(?!dup))\w+ | snprintf | free
     | pthread_(cond|mutex|rwlock)_(?!init)\w+ | pthread_condattr_\w+
-    | pthread_(join|self|sigmask|setname_np) | sigfillset
+    | pthread_(detach|join|self|sigmask|setname_np) | sig(fillset|emptyset|addset)
+    | sigaction | raise
     | clock_gettime | nanosleep | usleep | sysconf | getpid
     | shutdown | timerfd_settime | munmap
     | write                          # to eventfds only
