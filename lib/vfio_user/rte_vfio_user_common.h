@@ -92,9 +92,9 @@ struct rte_vfio_user_dma_sg {
 /** A DMA mapping as the data path sees it. Private to the library. */
 struct rte_vfio_user_dma_entry {
 	uint64_t first; /**< first address in the client's DMA address space */
-	uint64_t last; /**< last address */
+	uint64_t span; /**< last address - first address */
 	uintptr_t delta; /**< local address - DMA address */
-	uint32_t prot; /**< PROT_* of direct access; 0: not directly accessible */
+	uint32_t denied; /**< access it does not give, PROT_* bits inverted */
 	uint32_t reserved; /**< zero */
 };
 

@@ -687,6 +687,26 @@ __rte_experimental
 uint32_t
 rte_vfio_user_server_dma_count(const struct rte_vfio_user_server *srv);
 
+struct rte_vfio_user_dma_reader;
+
+/**
+ * Looks up an address in a reader's section and remembers the mapping found.
+ * Called by rte_vfio_user_dma_va(), not by applications.
+ *
+ * @param reader
+ *   The reader, inside a section.
+ * @param iova
+ *   Address.
+ * @param more
+ *   Bytes behind the first one.
+ * @param prot
+ *   Access wanted, not 0.
+ * @return
+ *   Local address or NULL.
+ */
+typedef void *(*rte_vfio_user_dma_lookup_t)(struct rte_vfio_user_dma_reader *reader,
+		uint64_t iova, uint64_t more, uint32_t prot);
+
 /**
  * A data-path reader of the DMA mappings: one per queue (or per thread), used
  * by one thread at a time. Between rte_vfio_user_dma_begin() and
@@ -707,6 +727,7 @@ struct rte_vfio_user_dma_reader {
 	/** What hit is at the begin of a section: it contains no address. */
 	const struct rte_vfio_user_dma_entry *none;
 	struct rte_vfio_user_server *srv; /**< the device */
+	rte_vfio_user_dma_lookup_t lookup; /**< for this cpu */
 } __rte_cache_aligned;
 
 /**
@@ -767,26 +788,6 @@ rte_vfio_user_dma_end(struct rte_vfio_user_dma_reader *reader)
 }
 
 /**
- * Look up an address in the reader's section and remember the mapping found.
- * Called by rte_vfio_user_dma_va(), not by applications.
- *
- * @param reader
- *   The reader, inside a section.
- * @param iova
- *   Address.
- * @param len
- *   Bytes, not 0.
- * @param prot
- *   Access wanted.
- * @return
- *   Local address or NULL.
- */
-__rte_experimental
-void *
-rte_vfio_user_dma_va_slow(struct rte_vfio_user_dma_reader *reader,
-			  uint64_t iova, uint64_t len, uint32_t prot);
-
-/**
  * Translate an address of the client to a local one, inside a read section.
  * Wait-free; no lock and no atomic read-modify-write.
  *
@@ -808,12 +809,14 @@ rte_vfio_user_dma_va(struct rte_vfio_user_dma_reader *reader, uint64_t iova,
 		     uint64_t len, uint32_t prot)
 {
 	const struct rte_vfio_user_dma_entry *hit = reader->hit;
+	uint64_t off = iova - hit->first; /* one comparison says whether it is inside */
 
-	if (likely(iova >= hit->first && iova <= hit->last &&
-		   len - 1 <= hit->last - iova && (hit->prot & prot) == prot &&
-		   prot != 0))
+	if (prot == 0 || len == 0)
+		return NULL;
+	if (likely(off <= hit->span && len - 1 <= hit->span - off &&
+		   (prot & hit->denied) == 0))
 		return (void *)(uintptr_t)(iova + hit->delta);
-	return rte_vfio_user_dma_va_slow(reader, iova, len, prot);
+	return reader->lookup(reader, iova, len - 1, prot);
 }
 
 /**

@@ -14,6 +14,7 @@
 #include "vfio_user_codec.h"
 #include "vfio_user_dma.h"
 #include "vfio_user_fd.h"
+#include "vfio_user_lookup.h"
 
 int
 vfio_user_dma_init(struct vfio_user_dma *dma, const struct vfio_user_dma_conf *conf)
@@ -276,8 +277,12 @@ void
 vfio_user_dma_attach_reader(const struct vfio_user_dma *dma,
 			    struct rte_vfio_user_dma_reader *reader)
 {
-	static const struct rte_vfio_user_dma_entry nothing = { .first = 1, .last = 0 };
+	static const struct rte_vfio_user_dma_entry nothing = {
+		.first = UINT64_MAX,
+		.denied = UINT32_MAX,
+	};
 
+	reader->lookup = vfio_user_lookup_choose();
 	reader->rootp = &dma->root;
 	reader->hit = reader->none = &nothing;
 }

@@ -39,7 +39,7 @@ struct vfio_user_iova {
 /* Root of every empty map; never written, never freed. */
 static struct vfio_user_iova_node empty = {
 	.key = { [0 ... FANOUT - 1] = KEY_MAX },
-	.entry = { [0 ... FANOUT - 1] = { .first = 1, .last = 0 } },
+	.entry = { [0 ... FANOUT - 1] = { .first = UINT64_MAX, .denied = UINT32_MAX } },
 };
 
 /* What a range of a leaf is to the outside. */
@@ -50,9 +50,9 @@ get_range(const struct vfio_user_iova_node *leaf, unsigned int pos,
 	const struct rte_vfio_user_dma_entry *entry = &leaf->entry[pos];
 
 	range->first = entry->first;
-	range->last = entry->last;
+	range->last = entry->first + entry->span;
 	range->delta = entry->delta;
-	range->prot = entry->prot;
+	range->prot = ~entry->denied;
 	range->cookie = leaf->cookie[pos];
 }
 
@@ -65,7 +65,7 @@ vfio_user_iova_find(const void *root, uint64_t iova,
 	int64_t bound;
 
 	leaf = vfio_user_iova_leaf(root, vfio_user_iova_key(iova), &pos, &bound);
-	if (leaf->entry[pos].first > iova || leaf->entry[pos].last < iova)
+	if (leaf->entry[pos].first > iova || pos == leaf->count)
 		return false;
 	get_range(leaf, pos, range);
 	return true;
@@ -224,7 +224,7 @@ node_erase(struct vfio_user_iova_node *node, unsigned int pos, unsigned int n)
 {
 	static const struct item unused = {
 		.key = KEY_MAX,
-		.entry = { .first = 1, .last = 0 },
+		.entry = { .first = UINT64_MAX, .denied = UINT32_MAX },
 	};
 	unsigned int i;
 
@@ -382,9 +382,9 @@ vfio_user_iova_insert(struct vfio_user_iova *map,
 		.key = vfio_user_iova_key(range->last),
 		.entry = {
 			.first = range->first,
-			.last = range->last,
+			.span = range->last - range->first,
 			.delta = range->delta,
-			.prot = range->prot,
+			.denied = ~range->prot,
 		},
 		.cookie = range->cookie,
 	};

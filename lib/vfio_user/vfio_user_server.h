@@ -14,7 +14,7 @@
  * - vfio_user_server_queue.c: requests that wait, deferred completions
  * - vfio_user_server_cmd.c: the command handlers
  * - vfio_user_server_dma.c: access to client memory
- * - vfio_user_server_reader.c: address translation of the data path
+ * - vfio_user_server_reader.c: readers of the data path
  */
 
 #include <pthread.h>

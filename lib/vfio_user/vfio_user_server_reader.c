@@ -8,7 +8,6 @@
 #include <rte_common.h>
 #include <rte_errno.h>
 
-#include "vfio_user_iova_node.h"
 #include "vfio_user_server.h"
 
 struct rte_vfio_user_dma_reader *
@@ -49,26 +48,6 @@ rte_vfio_user_server_dma_reader_destroy(struct rte_vfio_user_dma_reader *reader)
 		return;
 	vfio_user_grace_remove(&reader->srv->dma.grace, priv);
 	free(priv);
-}
-
-void *
-rte_vfio_user_dma_va_slow(struct rte_vfio_user_dma_reader *reader, uint64_t iova,
-			  uint64_t len, uint32_t prot)
-{
-	const struct vfio_user_iova_node *leaf = reader->root;
-	const struct rte_vfio_user_dma_entry *entry;
-	int64_t key = vfio_user_iova_key(iova), bound;
-	unsigned int pos;
-
-	if (likely(leaf->level == 0 && leaf->count <= VFIO_USER_IOVA_FEW))
-		pos = vfio_user_iova_rank_few(leaf, key);
-	else
-		leaf = vfio_user_iova_leaf(leaf, key, &pos, &bound);
-	entry = reader->hit = &leaf->entry[pos];
-	if (iova < entry->first || iova > entry->last || len - 1 > entry->last - iova ||
-	    (entry->prot & prot) != prot || prot == 0)
-		return NULL;
-	return (void *)(uintptr_t)(iova + entry->delta);
 }
 
 int

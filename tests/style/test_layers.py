@@ -16,7 +16,7 @@ import tree
 #: (series_NAME) have theirs.
 LAYERS = {
     "L0": {"proto", "compat", "log", "codec", "caps", "iova", "iova_node"},
-    "L1": {"fd", "file", "sock", "grace", "sigbus", "window"},
+    "L1": {"fd", "file", "sock", "grace", "lookup", "lookup_avx2", "sigbus", "window"},
     "L2": {"conn", "dma", "irq", "region"},
     "server": {"server"},
     "client": {"client"},
@@ -44,6 +44,8 @@ BELOW = {
 
 #: Single edges besides: module -> modules.
 ALSO = {
+    "lookup": {"lookup_avx2"},
+    "lookup_avx2": {"lookup"},
     "window": {"file", "sigbus"},  # memory mappings of files, which may break
     "sock": {"fd"},  # received file descriptors belong to the message
     "pci": {"log"},
