@@ -11,7 +11,8 @@
  *
  * - vfio_user_client.c: negotiation, life cycle
  * - vfio_user_client_io.c: receiving, requests and who waits for them
- * - vfio_user_client_cmd.c: a wrapper per command
+ * - vfio_user_client_cmd.c: information and reset, a wrapper per command
+ * - vfio_user_client_irq.c: interrupts
  * - vfio_user_client_region.c: region accesses by messages
  * - vfio_user_client_mmap.c: mapped regions
  * - vfio_user_client_dma.c: DMA mappings and the server's accesses to them
