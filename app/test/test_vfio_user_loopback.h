@@ -57,6 +57,9 @@ struct loop {
 	struct rte_vfio_user_server *srv;
 	struct rte_vfio_user_client *client;
 
+	bool by_hand; /* no runner: the test polls the device */
+	/** Changes the description of the device before it starts. */
+	int (*alter)(void);
 	/** Handles accesses to BAR0 instead of its memory. */
 	ssize_t (*hook)(const struct rte_vfio_user_region_access *acc);
 	pthread_t poller; /* where callbacks have to run */

@@ -284,7 +284,11 @@ loop_start_server(void)
 	loop.srv = rte_vfio_user_server_create(&loop.server_conf);
 	TEST_ASSERT_NOT_NULL(loop.srv, "server: %s", strerror(rte_errno));
 	DO(describe());
+	if (loop.alter != NULL)
+		DO(loop.alter());
 	DO(rte_vfio_user_server_start(loop.srv));
+	if (loop.by_hand)
+		return TEST_SUCCESS;
 	loop.runner = rte_vfio_user_runner_create("test");
 	TEST_ASSERT_NOT_NULL(loop.runner, "runner: %s", strerror(rte_errno));
 	DO(rte_vfio_user_runner_add(loop.runner, loop.srv));

@@ -31,6 +31,26 @@
  * -ENOMEM and -ENOBUFS: there is no memory here, or the kernel has no room, to
  * send the request; the connection stays.
  *
+ * Reconnection. With reconnect_timeout_ms set, a lost connection is made
+ * again: the client waits for a server on the same path, negotiates, checks
+ * that the device has the same shape (flags, regions, mappable areas,
+ * interrupts), and gives it the DMA mappings and the interrupt set-up that the
+ * application has made. This is done step by step by rte_vfio_user_client_poll(),
+ * which rte_vfio_user_client_fd() wakes, and by calls that find the connection
+ * gone. Meanwhile:
+ *
+ * - map, unmap and interrupt set-up return 0 and are done when the server is
+ *   back
+ * - other calls return -ENOTCONN at once; with
+ *   RTE_VFIO_USER_CLIENT_F_RETRY_READS reads and information queries wait
+ * - mapped regions read as zero; what is written to them is lost. Their
+ *   addresses stay valid at any moment.
+ *
+ * A write that was under way when the connection broke returns -ENOTCONN:
+ * the device may or may not have done it. The state of the device itself is
+ * whatever its new server makes of it; the application sets it up again, at
+ * best in the state callback.
+ *
  * Ownership. File descriptors passed to a function stay the caller's. File
  * descriptors returned by a function are the caller's to close.
  */
@@ -86,6 +106,52 @@ struct rte_vfio_user_client;
 typedef int (*rte_vfio_user_client_dma_cb_t)(struct rte_vfio_user_client *client,
 		bool is_write, uint64_t iova, void *buf, uint32_t len, void *priv);
 
+/**
+ * Repeat region reads and information queries that a lost connection
+ * interrupts; needs reconnect_timeout_ms.
+ */
+#define RTE_VFIO_USER_CLIENT_F_RETRY_READS (1u << 3)
+
+/** What happened to the connection. */
+enum rte_vfio_user_client_state {
+	/**
+	 * It is gone (reason -ENOTCONN) and the client looks for a new one.
+	 * Mapped regions still are the old server's until the callback
+	 * returns: a data path that uses them can be stopped here.
+	 */
+	RTE_VFIO_USER_CLIENT_LOST,
+	/**
+	 * It is back (reason 0), everything works again, also from inside the
+	 * callback. Interrupts may have been missed: every assigned eventfd
+	 * is signalled once after the callback.
+	 */
+	RTE_VFIO_USER_CLIENT_RECONNECTED,
+	/**
+	 * It does not come back; every call fails from now on. Reason:
+	 * -ETIMEDOUT: reconnect_timeout_ms is over; -ESTALE: the device has
+	 * another shape.
+	 */
+	RTE_VFIO_USER_CLIENT_GAVE_UP,
+};
+
+/**
+ * The connection changed its state. Called once per transition, without a lock
+ * of the library, in the thread that polls or that is inside a blocking call
+ * other than map and unmap. It may call functions of the client, except
+ * destroy. It must not wait for a thread that may be inside one.
+ *
+ * @param client
+ *   The client.
+ * @param state
+ *   What happened.
+ * @param reason
+ *   0 or a negative errno, see the states.
+ * @param priv
+ *   The priv pointer of the configuration.
+ */
+typedef void (*rte_vfio_user_client_state_cb_t)(struct rte_vfio_user_client *client,
+		enum rte_vfio_user_client_state state, int reason, void *priv);
+
 /** Configuration of a client; fill it by rte_vfio_user_client_conf_init(). */
 struct rte_vfio_user_client_conf {
 	size_t size; /**< sizeof(struct rte_vfio_user_client_conf) */
@@ -119,8 +185,15 @@ struct rte_vfio_user_client_conf {
 	uint32_t max_dma_maps;
 	/** Serves the server's DMA requests; NULL: copy at vaddr. */
 	rte_vfio_user_client_dma_cb_t dma_cb;
-	/** Passed to dma_cb. */
+	/** Passed to dma_cb and state_cb. */
 	void *priv;
+	/**
+	 * Milliseconds to go on trying after the connection was lost; 0: it
+	 * stays lost; UINT32_MAX: for ever. Needs sock_path.
+	 */
+	uint32_t reconnect_timeout_ms;
+	/** Told about a lost connection; needs reconnect_timeout_ms. */
+	rte_vfio_user_client_state_cb_t state_cb;
 };
 
 /**
@@ -142,7 +215,9 @@ rte_vfio_user_client_conf_init(struct rte_vfio_user_client_conf *conf);
  * @return
  *   The client, or NULL with rte_errno set:
  *   - EINVAL: a value is out of range, or not exactly one of sock_path and
- *     conn_fd is given
+ *     conn_fd is given, or reconnection is asked for without sock_path
+ *   - E2BIG: reconnection is asked for and the device has too many regions or
+ *     interrupt indexes (1024)
  *   - ENAMETOOLONG: sock_path does not fit a UNIX socket address
  *   - ENOENT, ECONNREFUSED: nobody listens there
  *   - EBUSY: the device is held by another client
@@ -183,7 +258,8 @@ rte_vfio_user_client_fd(const struct rte_vfio_user_client *client);
 
 /**
  * Do what there is to do without blocking: receive replies and run their
- * completions, serve the server's DMA requests, fail requests that timed out.
+ * completions, serve the server's DMA requests, fail requests that timed out,
+ * take a step towards reconnection.
  * To be called when rte_vfio_user_client_fd() is readable, or in a loop: it
  * looks at the socket first, and at the timer and the twin socket when there
  * is nothing, or now and then.
@@ -192,14 +268,15 @@ rte_vfio_user_client_fd(const struct rte_vfio_user_client *client);
  *   The client.
  * @return
  *   - the number of messages handled
- *   - -ENOTCONN: the connection is gone
+ *   - -ENOTCONN: the connection is gone and does not come back
  */
 __rte_experimental
 int
 rte_vfio_user_client_poll(struct rte_vfio_user_client *client);
 
 /**
- * What was negotiated with the server.
+ * What was negotiated with the server. It does not change: a server that
+ * offers less after a reconnection is another device.
  *
  * @param client
  *   The client.
@@ -333,6 +410,10 @@ rte_vfio_user_client_irq_info(struct rte_vfio_user_client *client,
  *   - -EINVAL: malformed request
  *   - -ENOTCONN, -ETIMEDOUT, or the server's errno; a prefix of the range may
  *     have been set then
+ *   - with reconnection also: -EINVAL: the device has no such interrupts;
+ *     -ENOMEM, -EMFILE: the eventfds could not be kept. While the connection
+ *     is lost 0 is returned and the set-up follows, but a trigger by the
+ *     application fails with -ENOTCONN.
  */
 __rte_experimental
 int
@@ -456,7 +537,8 @@ typedef void (*rte_vfio_user_client_cb_t)(struct rte_vfio_user_client *client,
 
 /**
  * Start a read of a region without waiting for the reply. Accesses are
- * carried out in the order of their calls.
+ * carried out in the order of their calls, except that a read that is repeated
+ * after a reconnection comes behind those started since.
  *
  * @param client
  *   The client.
@@ -511,9 +593,10 @@ rte_vfio_user_client_region_write_async(struct rte_vfio_user_client *client,
 		rte_vfio_user_client_cb_t cb, void *arg);
 
 /**
- * Write to a region without a reply (NO_REPLY): errors of the device are not
- * reported. Writes are collected and leave together when 32 have come
- * together, with the next other request, or by rte_vfio_user_client_flush().
+ * Write to a region without a reply (NO_REPLY): errors of the device, or the
+ * loss of the connection, are not reported. Writes are collected and leave
+ * together when 32 have come together, with the next other request, or by
+ * rte_vfio_user_client_flush().
  *
  * @param client
  *   The client.
@@ -684,6 +767,9 @@ struct rte_vfio_user_dma_map {
  *   - -EEXIST: a range overlaps a mapping
  *   - -ENOSPC: more than the negotiated max_dma_maps
  *   - -ENOMEM, -ENOTCONN, -ETIMEDOUT, or the server's errno
+ *   - with reconnection also -EMFILE: the file could not be kept. While the
+ *     connection is lost 0 is returned: the server that comes back is asked.
+ *     A server that then refuses it is not accepted.
  */
 __rte_experimental
 int
@@ -698,7 +784,9 @@ struct rte_vfio_user_dma_range {
 
 /**
  * DMA_UNMAP of several ranges, pipelined. When it returns 0 the device does
- * not use the memory any more.
+ * not use the memory any more. With reconnection, 0 is returned while the
+ * connection is lost, too: no server will be given the memory again; one that
+ * is alive and has not noticed the end of the connection may use it until then.
  *
  * @param client
  *   The client.
@@ -741,7 +829,7 @@ rte_vfio_user_client_dma_unmap_all(struct rte_vfio_user_client *client);
  *
  * The thread that allocates or frees EAL memory waits for the server while it
  * holds the EAL's memory lock: completions and the dma_cb of this client must
- * not do so.
+ * not do so. It never waits for a reconnection, nor calls the state callback.
  *
  * @param client
  *   The client.

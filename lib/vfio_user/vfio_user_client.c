@@ -27,8 +27,9 @@
 
 /* ---------------------------------------------------------- negotiation */
 
-static int
-format_version(const struct rte_vfio_user_client *client, char *text, uint32_t size)
+int
+vfio_user_client_offer(const struct rte_vfio_user_client *client, char *text,
+		       uint32_t size)
 {
 	struct vfio_user_caps caps = {
 		.present = VFIO_USER_CAP_MAX_MSG_FDS | VFIO_USER_CAP_MAX_XFER |
@@ -84,13 +85,12 @@ open_twin(struct rte_vfio_user_client *client, const struct vfio_user_caps *caps
 			VFIO_USER_MAX_MSG_SIZE(client->max_data_xfer_size));
 }
 
-/* Take what the server answered to VERSION. */
-static int
-accept_version(struct rte_vfio_user_client *client,
-	       const struct vfio_user_version *version, const char *text,
-	       uint32_t len, struct vfio_user_fds *fds)
+int
+vfio_user_client_accept(struct rte_vfio_user_client *client,
+			const struct vfio_user_version *version, const char *text,
+			uint32_t len, struct vfio_user_fds *fds,
+			struct rte_vfio_user_negotiated *neg)
 {
-	struct rte_vfio_user_negotiated *neg = &client->neg;
 	struct vfio_user_caps caps;
 	int ret;
 
@@ -145,14 +145,15 @@ negotiate(struct rte_vfio_user_client *client)
 				     .data = text };
 	int ret;
 
-	ret = format_version(client, text, sizeof(text));
+	ret = vfio_user_client_offer(client, text, sizeof(text));
 	if (ret < 0)
 		return ret;
 	out.data_len = (uint32_t)ret;
 	vfio_user_fds_init(&fds);
 	ret = vfio_user_client_call(client, &creq, VFIO_USER_VERSION, &out);
 	if (ret == 0) {
-		ret = accept_version(client, &reply, reply_text, creq.data_len, &fds);
+		ret = vfio_user_client_accept(client, &reply, reply_text,
+					      creq.data_len, &fds, &client->neg);
 	} else if (creq.refused && ret != -EBUSY) {
 		VFIO_USER_LOG(ERR, "the server refused VERSION: %s", strerror(-ret));
 		ret = -EPROTO;
@@ -178,13 +179,18 @@ check_conf(const struct rte_vfio_user_client_conf *conf)
 {
 	const uint32_t flags = RTE_VFIO_USER_CLIENT_F_NO_TWIN_SOCKET |
 		RTE_VFIO_USER_CLIENT_F_REQUIRE_SEALS |
-		RTE_VFIO_USER_CLIENT_F_NO_SPARSE_FDS;
+		RTE_VFIO_USER_CLIENT_F_NO_SPARSE_FDS |
+		RTE_VFIO_USER_CLIENT_F_RETRY_READS;
 
 	if (conf == NULL || conf->size != sizeof(*conf))
 		return -EINVAL;
 	if ((conf->sock_path == NULL) == (conf->conn_fd < 0))
 		return -EINVAL;
 	if ((conf->flags & ~flags) != 0)
+		return -EINVAL;
+	if (conf->reconnect_timeout_ms != 0 ? conf->sock_path == NULL :
+	    conf->state_cb != NULL ||
+	    (conf->flags & RTE_VFIO_USER_CLIENT_F_RETRY_READS) != 0)
 		return -EINVAL;
 	if (conf->busy_poll_us > MAX_BUSY_POLL_US ||
 	    conf->max_data_xfer_size > RTE_VFIO_USER_MAX_XFER_SIZE ||
@@ -294,19 +300,22 @@ alloc_client(const struct rte_vfio_user_client_conf *conf,
 	ret = init_conns(client);
 	if (ret < 0)
 		goto close_events;
-	client->maps = vfio_user_iova_create();
-	if (client->maps == NULL) {
-		ret = -ENOMEM;
+	ret = vfio_user_client_maps_init(client);
+	if (ret < 0)
 		goto free_conns;
-	}
+	ret = vfio_user_client_link_init(client, conf);
+	if (ret < 0)
+		goto free_maps;
 	pthread_mutex_init(&client->timer_lock, NULL);
 	pthread_mutex_init(&client->region_lock, NULL);
+	pthread_mutex_init(&client->irqs.lock, NULL);
 	pthread_rwlock_init(&client->ops_lock, NULL);
-	pthread_rwlock_init(&client->map_lock, NULL);
 	vfio_user_client_eal_init(client);
 	*clientp = client;
 	return 0;
 
+free_maps:
+	vfio_user_client_maps_fini(client);
 free_conns:
 	vfio_user_conn_fini(&client->twin);
 	vfio_user_conn_fini(&client->main);
@@ -322,12 +331,14 @@ free_client(struct rte_vfio_user_client *client)
 {
 	vfio_user_client_eal_fini(client);
 	/* completions run here and may look at anything else */
+	vfio_user_client_link_stop(client);
 	vfio_user_conn_close(&client->main);
 	vfio_user_conn_close(&client->twin);
 	vfio_user_client_drop_backlogs(client);
 	vfio_user_client_regions_fini(client);
-	vfio_user_iova_destroy(client->maps);
-	pthread_rwlock_destroy(&client->map_lock);
+	vfio_user_client_irqs_fini(client);
+	vfio_user_client_link_fini(client);
+	vfio_user_client_maps_fini(client);
 	pthread_rwlock_destroy(&client->ops_lock);
 	pthread_mutex_destroy(&client->region_lock);
 	pthread_mutex_destroy(&client->timer_lock);
@@ -408,6 +419,9 @@ rte_vfio_user_client_create(const struct rte_vfio_user_client_conf *conf)
 	if (ret < 0)
 		goto discard;
 	client->ready = true;
+	ret = vfio_user_client_link_start(client);
+	if (ret < 0)
+		goto discard;
 	VFIO_USER_LOG(DEBUG, "client: connected, protocol %u.%u",
 		      client->neg.major, client->neg.minor);
 	return client;

@@ -138,31 +138,35 @@ free_data:
 
 int
 vfio_user_client_get_region(struct rte_vfio_user_client *client, uint32_t index,
-			    struct vfio_region_info **info,
-			    struct vfio_user_fds *fds, uint32_t *cap_sparse,
-			    uint32_t *cap_fds)
+			    struct vfio_user_client_region_info *region)
 {
 	struct vfio_region_info request = { .index = index };
 	void *reply = NULL;
 	uint32_t len;
 	int ret;
 
-	*info = NULL;
-	vfio_user_fds_init(fds);
+	region->info = NULL;
+	vfio_user_fds_init(&region->fds);
 	ret = query(client, VFIO_USER_DEVICE_GET_REGION_INFO, &request,
-		    sizeof(request), &reply, &len, fds);
+		    sizeof(request), &reply, &len, &region->fds);
 	if (ret < 0)
 		return ret;
-	ret = vfio_user_check_region_info(reply, len, fds->nb, cap_sparse, cap_fds);
-	*info = reply;
-	if (ret == 0 && (*info)->index != index)
+	region->info = reply;
+	ret = vfio_user_check_region_info(reply, len, region->fds.nb,
+					  &region->cap_sparse, &region->cap_fds);
+	if (ret == 0 && region->info->index != index)
 		ret = -EPROTO;
-	if (ret < 0) {
-		free(reply);
-		*info = NULL;
-		vfio_user_fds_close(fds);
-	}
+	if (ret < 0)
+		vfio_user_client_region_info_release(region);
 	return ret;
+}
+
+void
+vfio_user_client_region_info_release(struct vfio_user_client_region_info *region)
+{
+	free(region->info);
+	region->info = NULL;
+	vfio_user_fds_close(&region->fds);
 }
 
 /* Give up to room file descriptors to the caller and close the rest. */
@@ -182,40 +186,35 @@ rte_vfio_user_client_region_info(struct rte_vfio_user_client *client,
 				 uint32_t index, struct vfio_region_info **info,
 				 int *fds, uint32_t *nb_fds)
 {
-	struct vfio_user_fds received;
-	uint32_t cap_sparse, cap_fds;
+	struct vfio_user_client_region_info region;
 	int ret;
 
 	if (info != NULL)
 		*info = NULL;
 	if (client == NULL || info == NULL || (fds == NULL) != (nb_fds == NULL))
 		return vfio_user_misuse(__func__);
-	ret = vfio_user_client_get_region(client, index, info, &received,
-					  &cap_sparse, &cap_fds);
+	ret = vfio_user_client_get_region(client, index, &region);
 	if (ret < 0)
 		return ret;
 	if (nb_fds != NULL)
-		*nb_fds = hand_over(&received, fds, *nb_fds);
-	else
-		vfio_user_fds_close(&received);
+		*nb_fds = hand_over(&region.fds, fds, *nb_fds);
+	*info = region.info;
+	region.info = NULL;
+	vfio_user_client_region_info_release(&region);
 	return 0;
 }
 
 static int
 region_size(struct rte_vfio_user_client *client, uint32_t index, uint64_t *size)
 {
-	struct vfio_region_info *info;
-	struct vfio_user_fds fds;
-	uint32_t cap_sparse, cap_fds;
+	struct vfio_user_client_region_info region;
 	int ret;
 
-	ret = vfio_user_client_get_region(client, index, &info, &fds, &cap_sparse,
-					  &cap_fds);
+	ret = vfio_user_client_get_region(client, index, &region);
 	if (ret < 0)
 		return ret;
-	*size = info->size;
-	vfio_user_fds_close(&fds);
-	free(info);
+	*size = region.info->size;
+	vfio_user_client_region_info_release(&region);
 	return 0;
 }
 

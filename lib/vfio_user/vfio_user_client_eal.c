@@ -209,6 +209,8 @@ memory_going(struct rte_vfio_user_client *client, uintptr_t addr, size_t len)
 			log_failure("unmap", run->addr, run->len, ret);
 			/* the memory goes all the same: nobody may use it */
 			vfio_user_client_lose(client);
+			if (client->link.on) /* nor be given it again */
+				ret = unmap_run(client, run);
 		}
 		if (ret == 0) {
 			map_rest(client, run, run->addr, addr);
@@ -351,14 +353,19 @@ unmap_runs(struct rte_vfio_user_client *client)
 		ranges[nb++].size = run->len;
 	}
 	ret = rte_vfio_user_client_dma_unmap(client, ranges, nb);
-	free(ranges);
 	if (ret == -EDEADLK)
-		return ret; /* nothing was done */
+		goto free_ranges; /* nothing was done */
 	free_runs(&client->eal.runs);
-	if (ret == 0 || ret == -ENOENT) /* -ENOENT: by unmap_all */
-		return 0;
-	/* what stays mapped is not followed any more */
-	vfio_user_client_lose(client);
+	if (ret == -ENOENT) /* by unmap_all */
+		ret = 0;
+	if (ret < 0) {
+		/* what stays mapped is not followed any more */
+		vfio_user_client_lose(client);
+		if (client->link.on) /* nor mapped again */
+			rte_vfio_user_client_dma_unmap(client, ranges, nb);
+	}
+free_ranges:
+	free(ranges);
 	return ret;
 }
 

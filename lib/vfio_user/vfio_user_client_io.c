@@ -151,8 +151,9 @@ run_backlog(struct rte_vfio_user_client *client, struct vfio_user_conn *conn)
 void
 vfio_user_client_lose(struct rte_vfio_user_client *client)
 {
+	/* with reconnection, who drives tells */
 	if (!__atomic_exchange_n(&client->lost, true, __ATOMIC_ACQ_REL) &&
-	    client->ready)
+	    !client->link.on && client->ready)
 		VFIO_USER_LOG(INFO, "client: connection lost");
 	vfio_user_conn_abort(&client->main);
 	vfio_user_conn_abort(&client->twin);
@@ -180,15 +181,16 @@ vfio_user_client_arm(struct rte_vfio_user_client *client, uint64_t deadline)
 	pthread_mutex_unlock(&client->timer_lock);
 }
 
-static void
-timer_fired(struct rte_vfio_user_client *client)
+void
+vfio_user_client_rearm(struct rte_vfio_user_client *client)
 {
-	uint64_t deadline, stalled;
+	uint64_t deadline, stalled, wake_at = client->link.wake_at;
 
-	vfio_user_conn_expire(&client->main, vfio_user_now());
 	pthread_mutex_lock(&client->timer_lock);
 	/* also ends the readiness; 0 disarms */
 	vfio_user_conn_times(&client->main, &deadline, &stalled);
+	if (wake_at != 0 && (deadline == 0 || wake_at < deadline))
+		deadline = wake_at;
 	set_timer(client, deadline);
 	pthread_mutex_unlock(&client->timer_lock);
 }
@@ -212,6 +214,19 @@ sigbus_event(struct rte_vfio_user_client *client)
 	if (read(client->sigbus.wake_fd, &count, sizeof(count)) < 0 && errno != EAGAIN)
 		VFIO_USER_LOG(ERR, "client: wake-up: %s", strerror(errno));
 	check_broken(client);
+}
+
+static void
+timer_fired(struct rte_vfio_user_client *client)
+{
+	uint64_t now = vfio_user_now();
+
+	vfio_user_conn_expire(&client->main, now);
+	if (client->link.wake_at != 0 && client->link.wake_at <= now) {
+		client->link.wake_at = 0;
+		__atomic_store_n(&client->link.todo, true, __ATOMIC_RELEASE);
+	}
+	vfio_user_client_rearm(client);
 }
 
 /* Messages received, or negative: the connection must end. */
@@ -265,15 +280,14 @@ run_backlogs(struct rte_vfio_user_client *client)
 	vfio_user_conn_disown(&client->twin);
 }
 
-/* Wait for input and handle it. The caller owns the main connection. */
-static int
-receive(struct rte_vfio_user_client *client, int timeout_ms)
+int
+vfio_user_client_receive(struct rte_vfio_user_client *client, int timeout_ms)
 {
 	struct epoll_event ev[VFIO_USER_CLIENT_NB_TAGS];
 	int i, n, nb = 0, ret = 0;
 
 	check_broken(client);
-	if (__atomic_load_n(&client->lost, __ATOMIC_ACQUIRE))
+	if (!vfio_user_client_is_alive(client))
 		return -ENOTCONN;
 	run_backlogs(client);
 	n = epoll_wait(client->epfd, ev, VFIO_USER_CLIENT_NB_TAGS, timeout_ms);
@@ -292,7 +306,7 @@ receive(struct rte_vfio_user_client *client, int timeout_ms)
 }
 
 /*
- * As receive() without waiting, but looks at the main socket first and at the
+ * As vfio_user_client_receive() without waiting, but looks at the main socket first and at the
  * rest only when that is idle, always for a moment and then now and then.
  */
 static int
@@ -301,8 +315,10 @@ receive_now(struct rte_vfio_user_client *client)
 	int nb, ret;
 
 	check_broken(client);
-	if (__atomic_load_n(&client->lost, __ATOMIC_ACQUIRE))
+	if (!vfio_user_client_is_alive(client))
 		return -ENOTCONN;
+	if (!vfio_user_conn_is_open(&client->main)) /* it will be, again */
+		return vfio_user_client_receive(client, 0);
 	run_backlogs(client);
 	nb = conn_event(client, &client->main, EPOLLIN);
 	if (nb < 0) {
@@ -316,7 +332,7 @@ receive_now(struct rte_vfio_user_client *client)
 	} else if (++client->idle_polls > 2 && client->idle_polls % IDLE_CHECK != 0) {
 		return 0;
 	}
-	ret = receive(client, 0);
+	ret = vfio_user_client_receive(client, 0);
 	return ret < 0 ? ret : nb + ret;
 }
 
@@ -340,7 +356,7 @@ wait_input(struct vfio_user_conn *conn, int timeout_ms, void *arg)
 
 	RTE_SET_USED(conn);
 	if (client->busy_poll_ns == 0 || !busy_poll(client))
-		receive(client, timeout_ms);
+		vfio_user_client_receive(client, timeout_ms);
 }
 
 int
@@ -352,10 +368,13 @@ rte_vfio_user_client_poll(struct rte_vfio_user_client *client)
 		return vfio_user_misuse(__func__);
 	/* else its owner is receiving */
 	if (!vfio_user_conn_own(&client->main))
-		return __atomic_load_n(&client->lost, __ATOMIC_ACQUIRE) ?
-			-ENOTCONN : 0;
+		return vfio_user_client_is_alive(client) ? 0 : -ENOTCONN;
+	vfio_user_client_drive(client);
 	ret = receive_now(client);
+	vfio_user_client_drive(client);
 	vfio_user_conn_disown(&client->main);
+	if (ret < 0 && vfio_user_client_is_alive(client))
+		return 0; /* it will be made anew */
 	return ret;
 }
 
@@ -398,7 +417,7 @@ wait_room(struct rte_vfio_user_client *client)
 
 	vfio_user_conn_flush(&client->main);
 	if (vfio_user_conn_own(&client->main)) {
-		receive(client, ROOM_MS);
+		vfio_user_client_receive(client, ROOM_MS);
 		vfio_user_conn_disown(&client->main);
 	} else {
 		nanosleep(&ts, NULL);
@@ -407,14 +426,15 @@ wait_room(struct rte_vfio_user_client *client)
 }
 
 void
-vfio_user_client_start(struct rte_vfio_user_client *client,
-		       struct vfio_user_client_req *creq, uint16_t command,
-		       const struct vfio_user_out *out)
+vfio_user_client_start_to(struct rte_vfio_user_client *client,
+			  struct vfio_user_client_req *creq, uint32_t generation,
+			  uint16_t command, const struct vfio_user_out *out)
 {
 	uint64_t give_up = 0;
 	int ret;
 
 	creq->req.command = command;
+	creq->req.generation = generation;
 	creq->req.async = false;
 	creq->req.done = sync_done;
 	creq->data_len = 0;
@@ -440,11 +460,26 @@ vfio_user_client_start(struct rte_vfio_user_client *client,
 		__atomic_store_n(&client->posted, 0, __ATOMIC_RELAXED);
 }
 
+void
+vfio_user_client_start(struct rte_vfio_user_client *client,
+		       struct vfio_user_client_req *creq, uint16_t command,
+		       const struct vfio_user_out *out)
+{
+	vfio_user_client_start_to(client, creq,
+			__atomic_load_n(&client->generation, __ATOMIC_ACQUIRE),
+			command, out);
+}
+
 int
 vfio_user_client_finish(struct rte_vfio_user_client *client,
 			struct vfio_user_client_req *creq)
 {
-	return vfio_user_conn_wait(&client->main, &creq->req, wait_input, client);
+	int ret = vfio_user_conn_wait(&client->main, &creq->req, wait_input, client);
+
+	/* the handshake waited for us to end; map and unmap do not drive it */
+	if (client->link.on && __atomic_load_n(&client->link.todo, __ATOMIC_ACQUIRE))
+		vfio_user_client_wake(client);
+	return ret;
 }
 
 int
@@ -452,6 +487,15 @@ vfio_user_client_call(struct rte_vfio_user_client *client,
 		      struct vfio_user_client_req *creq, uint16_t command,
 		      const struct vfio_user_out *out)
 {
-	vfio_user_client_start(client, creq, command, out);
-	return vfio_user_client_finish(client, creq);
+	uint64_t give_up = 0;
+	int ret;
+
+	do {
+		vfio_user_client_start(client, creq, command, out);
+		ret = vfio_user_client_finish(client, creq);
+		if (ret != -ENOTCONN || creq->refused)
+			return ret;
+	} while (vfio_user_client_recover(client, creq->req.generation, command,
+					  &give_up) == 0);
+	return ret;
 }

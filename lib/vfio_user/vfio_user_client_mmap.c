@@ -13,63 +13,60 @@
 
 #include "vfio_user_client.h"
 
-/* Where an area is in its file. */
-struct area_source {
-	uint64_t fd_offset;
-	uint32_t fd_index;
-};
-
 static uint64_t
 page_mask(void)
 {
 	return (uint64_t)sysconf(_SC_PAGESIZE) - 1;
 }
 
-/* Number of mappable areas that a region info describes. */
-static uint32_t
-count_areas(const struct vfio_region_info *info, uint32_t cap_sparse,
-	    uint32_t cap_fds)
+uint32_t
+vfio_user_client_count_areas(const struct vfio_user_client_region_info *region)
 {
 	uint32_t off, nb;
 
-	if (cap_sparse == 0 && cap_fds == 0)
+	if ((region->info->flags & VFIO_REGION_INFO_FLAG_MMAP) == 0)
+		return 0;
+	if (region->cap_sparse == 0 && region->cap_fds == 0)
 		return 1;
 	/* in both capabilities it is the first field */
-	off = (cap_sparse != 0 ? cap_sparse : cap_fds) +
+	off = (region->cap_sparse != 0 ? region->cap_sparse : region->cap_fds) +
 		(uint32_t)sizeof(struct vfio_info_cap_header);
-	memcpy(&nb, (const uint8_t *)info + off, sizeof(nb));
+	memcpy(&nb, (const uint8_t *)region->info + off, sizeof(nb));
 	return nb;
 }
 
-static void
-get_area(const struct vfio_region_info *info, uint32_t cap_sparse,
-	 uint32_t cap_fds, uint32_t i, struct vfio_user_client_area *area,
-	 struct area_source *source)
+void
+vfio_user_client_get_area(const struct vfio_user_client_region_info *region,
+			  uint32_t i, struct vfio_user_client_area *area,
+			  struct vfio_user_client_source *source)
 {
-	const uint8_t *cap = (const uint8_t *)info + cap_sparse + cap_fds;
+	const struct vfio_region_info *info = region->info;
+	const uint8_t *cap = (const uint8_t *)info + region->cap_sparse +
+		region->cap_fds;
+	struct vfio_user_client_source from = { .fd_offset = info->offset };
 	struct vfio_region_sparse_mmap_area sparse;
 	struct vfio_user_sparse_fds_area with_fd;
 
-	source->fd_index = 0;
-	source->fd_offset = info->offset;
 	area->offset = 0;
 	area->size = info->size;
-	if (cap_sparse != 0) {
+	if (region->cap_sparse != 0) {
 		memcpy(&sparse, cap + i * sizeof(sparse) +
 		       offsetof(struct vfio_region_info_cap_sparse_mmap, areas),
 		       sizeof(sparse));
 		area->offset = sparse.offset;
 		area->size = sparse.size;
-		source->fd_offset += sparse.offset;
-	} else if (cap_fds != 0) {
+		from.fd_offset += sparse.offset;
+	} else if (region->cap_fds != 0) {
 		memcpy(&with_fd, cap + i * sizeof(with_fd) +
 		       offsetof(struct vfio_user_cap_sparse_fds, areas),
 		       sizeof(with_fd));
 		area->offset = with_fd.offset;
 		area->size = with_fd.size;
-		source->fd_offset = with_fd.fd_offset;
-		source->fd_index = with_fd.fd_index;
+		from.fd_offset = with_fd.fd_offset;
+		from.fd_index = with_fd.fd_index;
 	}
+	if (source != NULL)
+		*source = from;
 }
 
 /* Accessing a mapping behind the end of its file would be a SIGBUS. */
@@ -105,9 +102,9 @@ check_page(int fd, const uint8_t *addr, uint64_t offset, uint64_t size)
 }
 
 static int
-map_area(struct rte_vfio_user_client *client, struct vfio_user_client_region *region,
-	 uint64_t region_size, struct vfio_user_client_area *area,
-	 const struct area_source *source, const struct vfio_user_fds *fds)
+map_area(struct vfio_user_client_region *region, uint64_t region_size,
+	 const struct vfio_user_client_area *area,
+	 const struct vfio_user_client_source *source, const struct vfio_user_fds *fds)
 {
 	const uint64_t mask = page_mask();
 	uint8_t *addr = region->base + area->offset;
@@ -125,16 +122,14 @@ map_area(struct rte_vfio_user_client *client, struct vfio_user_client_region *re
 	ret = check_file(fd, source->fd_offset, area->size);
 	if (ret == 0)
 		ret = check_page(fd, addr, source->fd_offset, area->size);
-	if (ret == 0 && (client->flags & RTE_VFIO_USER_CLIENT_F_REQUIRE_SEALS) != 0)
+	if (ret == 0 && region->require_seals)
 		ret = vfio_user_fd_is_sealed(fd) ? 0 : -EPERM;
 	if (ret < 0)
 		return ret;
 	if (mmap(addr, area->size, region->prot, MAP_SHARED | MAP_FIXED, fd,
 		 (off_t)source->fd_offset) == MAP_FAILED)
 		return -errno;
-	area->slot = vfio_user_sigbus_register(&client->sigbus, addr,
-			(area->size + mask) & ~mask, (uint32_t)region->prot);
-	return area->slot == NULL ? -ENOMEM : 0;
+	return 0;
 }
 
 static void
@@ -177,28 +172,56 @@ reserve(const struct vfio_region_info *info, uint32_t nb_areas,
 	return 0;
 }
 
+/* Map an area of a region that is reserved, or has it mapped by another file. */
 static int
-map_region(struct rte_vfio_user_client *client, const struct vfio_region_info *info,
-	   const struct vfio_user_fds *fds, uint32_t cap_sparse, uint32_t cap_fds,
+map_from(struct vfio_user_client_region *region,
+	 const struct vfio_user_client_region_info *from, uint32_t i,
+	 struct vfio_user_client_area *area)
+{
+	struct vfio_user_client_source source;
+
+	vfio_user_client_get_area(from, i, area, &source);
+	return map_area(region, from->info->size, area, &source, &from->fds);
+}
+
+/* Have the handler of SIGBUS know an area, whatever is mapped there later. */
+static int
+register_area(struct rte_vfio_user_client *client,
+	      const struct vfio_user_client_region *region,
+	      struct vfio_user_client_area *area)
+{
+	const uint64_t mask = page_mask();
+
+	area->slot = vfio_user_sigbus_register(&client->sigbus, region->base + area->offset,
+					       (area->size + mask) & ~mask,
+					       (uint32_t)region->prot);
+	return area->slot == NULL ? -ENOMEM : 0;
+}
+
+static int
+map_region(struct rte_vfio_user_client *client,
+	   const struct vfio_user_client_region_info *from,
 	   struct vfio_user_client_region **regionp)
 {
 	const uint32_t access = VFIO_REGION_INFO_FLAG_READ |
 		VFIO_REGION_INFO_FLAG_WRITE;
-	uint32_t nb_areas = count_areas(info, cap_sparse, cap_fds);
+	uint32_t nb_areas = vfio_user_client_count_areas(from);
 	struct vfio_user_client_region *region;
-	struct area_source source;
 	uint32_t i;
 	int ret;
 
-	if ((info->flags & VFIO_REGION_INFO_FLAG_MMAP) == 0 ||
-	    (info->flags & access) == 0 || info->size == 0 || nb_areas == 0)
+	if ((from->info->flags & access) == 0 || from->info->size == 0 ||
+	    nb_areas == 0)
 		return -ENOTSUP;
-	ret = reserve(info, nb_areas, &region);
+	ret = reserve(from->info, nb_areas, &region);
 	if (ret < 0)
 		return ret;
+	region->require_seals =
+		(client->flags & RTE_VFIO_USER_CLIENT_F_REQUIRE_SEALS) != 0;
 	for (i = 0; i < nb_areas; i++) {
-		get_area(info, cap_sparse, cap_fds, i, &region->areas[i], &source);
-		ret = map_area(client, region, info->size, &region->areas[i], &source, fds);
+		ret = map_from(region, from, i, &region->areas[i]);
+		if (ret == 0)
+			ret = register_area(client, region, &region->areas[i]);
 		if (ret < 0) {
 			free_region(region);
 			return ret;
@@ -209,19 +232,24 @@ map_region(struct rte_vfio_user_client *client, const struct vfio_region_info *i
 	return 0;
 }
 
-/* The region mapped by whoever was first. */
+/*
+ * Publish a region that was mapped from a server; whoever was first wins.
+ * NULL: that server is gone, and with it what was mapped.
+ */
 static struct vfio_user_client_region *
-publish(struct rte_vfio_user_client *client, uint32_t index,
+publish(struct rte_vfio_user_client *client, uint32_t index, uint32_t peer,
 	struct vfio_user_client_region *region)
 {
 	struct vfio_user_client_region *first;
+	bool gone;
 
 	pthread_mutex_lock(&client->region_lock);
 	first = client->regions[index];
-	if (first == NULL)
+	gone = client->regions_peer != peer;
+	if (first == NULL && !gone)
 		__atomic_store_n(&client->regions[index], region, __ATOMIC_RELEASE);
 	pthread_mutex_unlock(&client->region_lock);
-	if (first == NULL)
+	if (first == NULL && !gone)
 		return region;
 	free_region(region);
 	return first;
@@ -235,31 +263,46 @@ mapped_region(const struct rte_vfio_user_client *client, uint32_t index)
 	return __atomic_load_n(&client->regions[index], __ATOMIC_ACQUIRE);
 }
 
+/* 1: the server is gone meanwhile. */
+static int
+map_and_publish(struct rte_vfio_user_client *client, uint32_t index,
+		struct vfio_user_client_region **regionp)
+{
+	/* before the request: a reply of a later server is not published */
+	uint32_t peer = __atomic_load_n(&client->generation, __ATOMIC_ACQUIRE);
+	struct vfio_user_client_region_info from;
+	struct vfio_user_client_region *region;
+	int ret;
+
+	ret = vfio_user_client_get_region(client, index, &from);
+	if (ret < 0)
+		return ret;
+	ret = map_region(client, &from, &region);
+	vfio_user_client_region_info_release(&from);
+	if (ret < 0)
+		return ret;
+	*regionp = publish(client, index, peer, region);
+	return *regionp != NULL ? 0 : 1;
+}
+
 int
 rte_vfio_user_client_region_mmap(struct rte_vfio_user_client *client,
 				 uint32_t index, void **base)
 {
 	struct vfio_user_client_region *region;
-	struct vfio_region_info *info;
-	struct vfio_user_fds fds;
-	uint32_t cap_sparse, cap_fds;
-	int ret;
+	int ret = 0;
 
 	if (client == NULL || base == NULL || index >= VFIO_USER_CLIENT_MAX_REGIONS)
 		return vfio_user_misuse(__func__);
 	region = mapped_region(client, index);
 	if (region == NULL) {
-		ret = vfio_user_client_get_region(client, index, &info, &fds,
-						  &cap_sparse, &cap_fds);
-		if (ret < 0)
-			return ret;
-		ret = map_region(client, info, &fds, cap_sparse, cap_fds, &region);
-		vfio_user_fds_close(&fds);
-		free(info);
-		if (ret < 0)
-			return ret;
-		region = publish(client, index, region);
+		do {
+			ret = map_and_publish(client, index, &region);
+		} while (ret == 1 &&
+			 (client->flags & RTE_VFIO_USER_CLIENT_F_RETRY_READS) != 0);
 	}
+	if (ret != 0)
+		return ret == 1 ? -ENOTCONN : ret;
 	*base = region->base;
 	return 0;
 }
@@ -282,6 +325,73 @@ rte_vfio_user_client_region_va(struct rte_vfio_user_client *client,
 					   region->areas[i].size))
 			return region->base + offset;
 	return NULL;
+}
+
+/* --------------------------------------------------------- reconnection */
+
+bool
+vfio_user_client_region_is_mapped(const struct rte_vfio_user_client *client,
+				  uint32_t index)
+{
+	return mapped_region(client, index) != NULL;
+}
+
+/* To threads that access the area the exchange is atomic. */
+static void
+hide_area(const struct vfio_user_client_region *region,
+	  const struct vfio_user_client_area *area)
+{
+	if (mmap(region->base + area->offset, area->size, region->prot,
+		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED,
+		 -1, 0) == MAP_FAILED)
+		VFIO_USER_LOG(ERR, "client: memory of the server that is gone"
+			      " stays mapped: %s", strerror(errno));
+}
+
+void
+vfio_user_client_regions_hide(struct rte_vfio_user_client *client)
+{
+	const struct vfio_user_client_region *region;
+	uint32_t i, j;
+
+	pthread_mutex_lock(&client->region_lock);
+	client->regions_peer = VFIO_USER_CLIENT_NOBODY;
+	for (i = 0; i < VFIO_USER_CLIENT_MAX_REGIONS; i++) {
+		region = client->regions[i];
+		for (j = 0; region != NULL && j < region->nb_areas; j++)
+			hide_area(region, &region->areas[j]);
+	}
+	pthread_mutex_unlock(&client->region_lock);
+}
+
+int
+vfio_user_client_region_restore(struct rte_vfio_user_client *client, uint32_t index,
+				const struct vfio_user_client_region_info *info)
+{
+	struct vfio_user_client_region *region = mapped_region(client, index);
+	struct vfio_user_client_area area;
+	uint32_t i;
+	int ret = 0;
+
+	if (vfio_user_client_count_areas(info) != region->nb_areas)
+		return -EPROTO;
+	for (i = 0; i < region->nb_areas && ret == 0; i++) {
+		vfio_user_client_get_area(info, i, &area, NULL);
+		if (area.offset != region->areas[i].offset ||
+		    area.size != region->areas[i].size)
+			return -EPROTO;
+		ret = map_from(region, info, i, &area);
+	}
+	return ret;
+}
+
+void
+vfio_user_client_regions_restored(struct rte_vfio_user_client *client,
+				  uint32_t generation)
+{
+	pthread_mutex_lock(&client->region_lock);
+	client->regions_peer = generation;
+	pthread_mutex_unlock(&client->region_lock);
 }
 
 void

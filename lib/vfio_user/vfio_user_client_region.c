@@ -136,6 +136,7 @@ rte_vfio_user_client_region_write(struct rte_vfio_user_client *client,
 
 struct async_access {
 	struct vfio_user_req req;
+	struct vfio_user_client_parked parked;
 	struct rte_vfio_user_client *client;
 	struct vfio_user_region_access acc;
 	void *buf; /* of a read */
@@ -167,10 +168,57 @@ async_done(struct vfio_user_req *req, int status, struct vfio_user_msg *reply)
 	struct async_access *access = container_of(req, struct async_access, req);
 	ssize_t result = status;
 
+	if (status == -ENOTCONN && reply == NULL && access->buf != NULL &&
+	    vfio_user_client_park(access->client, &access->parked) == 0)
+		return 0; /* goes on in resume_async() */
 	if (status == 0)
 		result = async_result(access, reply);
 	access->cb(access->client, result, access->arg);
 	free(access);
+	return 0;
+}
+
+/* Send an access; data are those of a write. */
+static int
+send_async(struct async_access *access, const void *data)
+{
+	struct rte_vfio_user_client *client = access->client;
+	struct vfio_user_out out = {
+		.head = &access->acc,
+		.head_len = sizeof(access->acc),
+		.data = data,
+		.data_len = data != NULL ? access->acc.count : 0,
+	};
+	uint64_t deadline = vfio_user_now() + client->timeout_ns;
+	int ret;
+
+	if (vfio_user_conn_queued(&client->main) > VFIO_USER_CLIENT_MAX_QUEUED)
+		return -EAGAIN;
+	out.more = __atomic_load_n(&client->corked, __ATOMIC_RELAXED) &&
+		vfio_user_conn_queued(&client->main) + (uint64_t)out.data_len < POSTED_BYTES;
+	access->req.generation = __atomic_load_n(&client->generation, __ATOMIC_ACQUIRE);
+	ret = vfio_user_conn_request(&client->main, &access->req, &out,
+				     client->timeout_ns);
+	if (ret < 0)
+		return ret;
+	/* it may be done and freed by now */
+	if (!out.more)
+		__atomic_store_n(&client->posted, 0, __ATOMIC_RELAXED);
+	vfio_user_client_arm(client, deadline);
+	return 0;
+}
+
+/* The connection is back (status 0), or will not come back. */
+static int
+resume_async(struct vfio_user_client_parked *parked, int status)
+{
+	struct async_access *access = container_of(parked, struct async_access, parked);
+
+	if (status == 0)
+		status = send_async(access, NULL);
+	if (status == -EAGAIN || status == 0)
+		return status;
+	async_done(&access->req, status, NULL);
 	return 0;
 }
 
@@ -179,42 +227,26 @@ start_async(struct rte_vfio_user_client *client, uint16_t command,
 	    const struct vfio_user_region_access *acc, void *read_buf,
 	    const void *data, rte_vfio_user_client_cb_t cb, void *arg)
 {
-	struct vfio_user_out out = { .head = acc, .head_len = sizeof(*acc) };
-	struct async_access *access;
-	uint64_t deadline;
+	struct async_access *access = calloc(1, sizeof(*access));
 	int ret;
 
-	if (vfio_user_conn_queued(&client->main) > VFIO_USER_CLIENT_MAX_QUEUED)
-		return -EAGAIN;
-	access = calloc(1, sizeof(*access));
 	if (access == NULL)
 		return -ENOMEM;
-	if (data != NULL) {
-		out.data = data;
-		out.data_len = acc->count;
-	}
 	access->req.command = command;
 	access->req.async = true;
 	access->req.done = async_done;
+	access->parked.resume = resume_async;
 	access->client = client;
 	access->acc = *acc;
 	access->buf = read_buf;
 	access->cb = cb;
 	access->arg = arg;
-	out.more = __atomic_load_n(&client->corked, __ATOMIC_RELAXED) &&
-		vfio_user_conn_queued(&client->main) + (uint64_t)out.data_len < POSTED_BYTES;
-	deadline = vfio_user_now() + client->timeout_ns;
-	ret = vfio_user_conn_request(&client->main, &access->req, &out,
-				     client->timeout_ns);
-	if (ret < 0) {
+	ret = send_async(access, data);
+	if (ret == -ENOTCONN && read_buf != NULL)
+		ret = vfio_user_client_park(client, &access->parked);
+	if (ret < 0)
 		free(access);
-		return ret;
-	}
-	/* it may be done and freed by now */
-	if (!out.more)
-		__atomic_store_n(&client->posted, 0, __ATOMIC_RELAXED);
-	vfio_user_client_arm(client, deadline);
-	return 0;
+	return ret;
 }
 
 static int
@@ -314,7 +346,8 @@ rte_vfio_user_client_region_write_posted(struct rte_vfio_user_client *client,
 		POSTED_BATCH;
 	if (!out.more)
 		__atomic_store_n(&client->posted, 0, __ATOMIC_RELAXED);
-	return vfio_user_conn_post(&client->main, VFIO_USER_REGION_WRITE, &out);
+	return vfio_user_conn_post(&client->main, VFIO_USER_REGION_WRITE, &out,
+			__atomic_load_n(&client->generation, __ATOMIC_ACQUIRE));
 }
 
 /* ------------------------------------------------------- several writes */
@@ -427,13 +460,19 @@ single_writes(struct rte_vfio_user_client *client,
 	      const struct rte_vfio_user_write *writes, uint32_t nb_writes)
 {
 	uint32_t done, nb, good;
+	uint32_t peer = __atomic_load_n(&client->generation, __ATOMIC_ACQUIRE);
+	uint64_t give_up = 0;
 	int error = 0;
 
 	for (done = 0; done < nb_writes; done += nb) {
 		nb = RTE_MIN(nb_writes - done, VFIO_USER_CLIENT_WINDOW);
 		good = write_window(client, &writes[done], nb, &error);
-		if (good < nb)
-			return done + good != 0 ? (int)(done + good) : error;
+		if (good == nb)
+			continue;
+		if (error == -ENOTCONN)
+			vfio_user_client_recover(client, peer, VFIO_USER_REGION_WRITE,
+						 &give_up);
+		return done + good != 0 ? (int)(done + good) : error;
 	}
 	return (int)done;
 }

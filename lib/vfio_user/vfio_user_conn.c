@@ -82,6 +82,14 @@ vfio_user_conn_fini(struct vfio_user_conn *conn)
 	close(conn->poke_fd);
 }
 
+void
+vfio_user_conn_set_generation(struct vfio_user_conn *conn, uint32_t generation)
+{
+	pthread_mutex_lock(&conn->lock);
+	conn->generation = generation;
+	pthread_mutex_unlock(&conn->lock);
+}
+
 int
 vfio_user_conn_open(struct vfio_user_conn *conn, int fd, uint32_t max_msg)
 {
@@ -543,17 +551,18 @@ vfio_user_conn_request(struct vfio_user_conn *conn, struct vfio_user_req *req,
 
 int
 vfio_user_conn_post(struct vfio_user_conn *conn, uint16_t command,
-		    const struct vfio_user_out *out)
+		    const struct vfio_user_out *out, uint32_t generation)
 {
 	struct vfio_user_hdr hdr = {
 		.command = command,
 		.flags = VFIO_USER_F_TYPE_COMMAND | VFIO_USER_F_NO_REPLY,
 	};
-	int ret;
+	int ret = -ENOTCONN;
 
 	pthread_mutex_lock(&conn->lock);
 	hdr.msg_id = conn->next_id++;
-	ret = send_locked(conn, &hdr, out);
+	if (generation == conn->generation)
+		ret = send_locked(conn, &hdr, out);
 	pthread_mutex_unlock(&conn->lock);
 	return ret;
 }

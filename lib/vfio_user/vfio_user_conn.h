@@ -115,6 +115,9 @@ int vfio_user_conn_init(struct vfio_user_conn *conn, int epfd,
 /** Free it; no socket, no waiters. */
 void vfio_user_conn_fini(struct vfio_user_conn *conn);
 
+/** Requests are for another peer from here on. There is no socket. */
+void vfio_user_conn_set_generation(struct vfio_user_conn *conn, uint32_t generation);
+
 /** Start using a socket, owning it from here on: 0 or -errno (closed). */
 int vfio_user_conn_open(struct vfio_user_conn *conn, int fd, uint32_t max_msg);
 
@@ -153,6 +156,13 @@ bool vfio_user_conn_own(struct vfio_user_conn *conn);
 void vfio_user_conn_own_first(struct vfio_user_conn *conn);
 
 void vfio_user_conn_disown(struct vfio_user_conn *conn);
+
+/** Whether the owner is inside another use of the connection. Owner only. */
+static inline bool
+vfio_user_conn_is_nested(const struct vfio_user_conn *conn)
+{
+	return conn->depth > 1;
+}
 
 /** Whether the calling thread is the owner. */
 bool vfio_user_conn_is_owner(struct vfio_user_conn *conn);
@@ -196,9 +206,12 @@ struct vfio_user_out {
 int vfio_user_conn_request(struct vfio_user_conn *conn, struct vfio_user_req *req,
 			   const struct vfio_user_out *out, uint64_t timeout_ns);
 
-/** Send a request without reply (NO_REPLY): 0, -ENOTCONN, -ENOMEM, -ENOBUFS. */
+/**
+ * Send a request without reply (NO_REPLY) to this peer: 0, -ENOTCONN, -ENOMEM,
+ * -ENOBUFS.
+ */
 int vfio_user_conn_post(struct vfio_user_conn *conn, uint16_t command,
-			const struct vfio_user_out *out);
+			const struct vfio_user_out *out, uint32_t generation);
 
 /**
  * Answer a request: 0, -ENOTCONN, -ENOMEM; with file descriptors also -ENOBUFS:

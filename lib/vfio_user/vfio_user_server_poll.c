@@ -70,7 +70,8 @@ vfio_user_server_attach(struct rte_vfio_user_server *srv, int fd)
 	int ret;
 
 	__atomic_store_n(&srv->generation, generation, __ATOMIC_RELEASE);
-	srv->main.generation = srv->twin.generation = generation;
+	vfio_user_conn_set_generation(&srv->main, generation);
+	vfio_user_conn_set_generation(&srv->twin, generation);
 	ret = vfio_user_conn_open(&srv->main, fd,
 			VFIO_USER_MAX_MSG_SIZE(srv->conf.max_data_xfer_size));
 	if (ret < 0) {
