@@ -20,7 +20,6 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <rte_common.h>
@@ -28,6 +27,7 @@
 #include <rte_vfio_user_client.h>
 #include <rte_vfio_user_sigbus.h>
 
+#include "client_work.h"
 #include "wire_common.h"
 
 #define MAX_EFDS 256
@@ -87,27 +87,18 @@ cmd_negotiated(const struct wire_line *line)
 		    neg.write_multiple, neg.twin_socket, neg.sparse_mmap_fds);
 }
 
-static uint64_t
-now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * UINT64_C(1000) + ts.tv_nsec / 1000000;
-}
-
 /* poll MS [N]: serve until N messages were handled, or the time is over */
 static void
 cmd_poll(const struct wire_line *line)
 {
-	uint64_t end = now_ms() + wire_num(line, ARG(1));
+	uint64_t end = wire_now_ms() + wire_num(line, ARG(1));
 	uint64_t want = wire_num(line, ARG(2));
 	struct pollfd pfd = { .events = POLLIN };
 	uint64_t now, done = 0;
 	int ret;
 
 	pfd.fd = rte_vfio_user_client_fd(client);
-	while ((now = now_ms()) < end && (want == 0 || done < want)) {
+	while ((now = wire_now_ms()) < end && (want == 0 || done < want)) {
 		if (poll(&pfd, 1, end - now) <= 0)
 			continue;
 		ret = rte_vfio_user_client_poll(client);
@@ -118,6 +109,35 @@ cmd_poll(const struct wire_line *line)
 		done += ret;
 	}
 	answer(line, done);
+}
+
+/* states N MS: poll until N states were told, and tell and forget them */
+static void
+cmd_states(const struct wire_line *line)
+{
+	uint64_t end = wire_now_ms() + wire_num(line, ARG(2));
+	struct pollfd pfd = { .events = POLLIN };
+	char *text;
+	int wakes = 0;
+
+	pfd.fd = rte_vfio_user_client_fd(client);
+	while (wire_now_ms() < end &&
+	       client_states(NULL) < wire_num(line, ARG(1))) {
+		if (poll(&pfd, 1, 10) <= 0)
+			continue;
+		rte_vfio_user_client_poll(client);
+		wakes++;
+	}
+	client_states(&text);
+	wire_answer(line->tag, wakes, "%s", text);
+	free(text);
+}
+
+/* work IOVA MS: see client_work.h */
+static void
+cmd_work(const struct wire_line *line)
+{
+	answer(line, client_work(client, wire_num(line, ARG(1)), wire_num(line, ARG(2))));
 }
 
 /* destroy: the client and all local memory */
@@ -647,7 +667,9 @@ static const struct {
 	{ "region_info", cmd_region_info },
 	{ "reset", cmd_reset },
 	{ "set_irqs", cmd_set_irqs },
+	{ "states", cmd_states },
 	{ "va", cmd_va },
+	{ "work", cmd_work },
 	{ "write", cmd_write },
 	{ "write_async", cmd_access_async },
 };
@@ -708,6 +730,8 @@ parse_options(int argc, char **argv)
 		{ "xfer", required_argument, NULL, 'x' },
 		{ "max-dma-maps", required_argument, NULL, 'm' },
 		{ "conn-fd", required_argument, NULL, 'o' },
+		{ "reconnect", required_argument, NULL, 'R' },
+		{ "retry-reads", no_argument, NULL, 'Y' },
 		{ "no-twin", no_argument, NULL, 'T' },
 		{ "dma-cb", no_argument, NULL, 'C' },
 		{ "require-seals", no_argument, NULL, 'S' },
@@ -726,6 +750,11 @@ parse_options(int argc, char **argv)
 		case 'f': conf.max_msg_fds = val; break;
 		case 'x': conf.max_data_xfer_size = val; break;
 		case 'm': conf.max_dma_maps = val; break;
+		case 'R':
+			conf.reconnect_timeout_ms = val;
+			conf.state_cb = client_state_cb;
+			break;
+		case 'Y': conf.flags |= RTE_VFIO_USER_CLIENT_F_RETRY_READS; break;
 		case 'o': conf.conn_fd = val; break;
 		case 'T': conf.flags |= RTE_VFIO_USER_CLIENT_F_NO_TWIN_SOCKET; break;
 		case 'C': conf.dma_cb = dma_cb; break;

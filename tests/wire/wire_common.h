@@ -17,6 +17,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <time.h>
 #include <sys/types.h>
 
 #define WIRE_MAX_ARGS 64
@@ -70,5 +71,15 @@ void wire_pattern(void *buf, size_t len, uint8_t seed);
 
 /** Number of open file descriptors of this process. */
 int wire_count_fds(void);
+
+/** Monotonic time in milliseconds. */
+static inline uint64_t
+wire_now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * UINT64_C(1000) + ts.tv_nsec / 1000000;
+}
 
 #endif /* WIRE_COMMON_H */

@@ -233,22 +233,13 @@ struct storm {
 	uint64_t end_ms;
 };
 
-static uint64_t
-now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * UINT64_C(1000) + ts.tv_nsec / 1000000;
-}
-
 static void *
 storm_thread(void *arg)
 {
 	struct storm *storm = arg;
 	int64_t count = 0;
 
-	while (now_ms() < storm->end_ms) {
+	while (wire_now_ms() < storm->end_ms) {
 		if (rte_vfio_user_server_irq_trigger(storm->dev->srv,
 				storm->index, storm->vector) == 0)
 			count++;
@@ -271,7 +262,7 @@ cmd_storm(struct wire_dev *dev, const struct wire_line *line)
 	storm->tag = line->tag;
 	storm->index = wire_num(line, ARG(1));
 	storm->vector = wire_num(line, ARG(2));
-	storm->end_ms = now_ms() + wire_num(line, ARG(3));
+	storm->end_ms = wire_now_ms() + wire_num(line, ARG(3));
 	if (pthread_create(&thread, NULL, storm_thread, storm) != 0)
 		abort();
 	pthread_detach(thread);
