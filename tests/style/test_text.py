@@ -108,8 +108,8 @@ def test_shell_scripts_stop_at_errors():
 
 def header_of(source):
     """Names that the header of a source file may have: its own, or that of the
-    role it is a part of."""
-    part = re.match(r"(vfio_user_(?:server|client|series))_", source.stem)
+    role or module it is a part of."""
+    part = re.match(r"(vfio_user_(?:server|client|lookup|series))_", source.stem)
     return {source.stem, "rte_" + source.stem} | ({part[1]} if part else set())
 
 
