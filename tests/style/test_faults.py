@@ -12,7 +12,7 @@ import tree
 HARMLESS = re.compile(r"""
     (__|_GLOBAL_OFFSET_TABLE_) \w*   # compiler, errno, sanitizers
     | (rte_|json_|per_lcore_) \w+    # jansson's allocations are wrapped as a whole
-    | (mem|str(?!dup))\w+ | snprintf | free
+    | (mem|str(?!dup))\w+ | v?snprintf | free
     | pthread_(cond|mutex|rwlock)_(?!init)\w+ | pthread_condattr_\w+
     | pthread_(detach|join|self|sigmask|setname_np) | sig(fillset|emptyset|addset)
     | sigaction | raise
