@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/timerfd.h>
 #include <time.h>
@@ -226,11 +225,11 @@ init_conns(struct rte_vfio_user_client *client)
 	int ret;
 
 	ret = vfio_user_conn_init(&client->main, client->epfd, VFIO_USER_CLIENT_TAG_MAIN,
-				  vfio_user_client_on_request, client);
+				  vfio_user_client_on_request, client, false);
 	if (ret < 0)
 		return ret;
 	ret = vfio_user_conn_init(&client->twin, client->epfd, VFIO_USER_CLIENT_TAG_TWIN,
-				  vfio_user_client_on_request, client);
+				  vfio_user_client_on_request, client, false);
 	if (ret < 0) {
 		vfio_user_conn_fini(&client->main);
 		return ret;
@@ -240,9 +239,9 @@ init_conns(struct rte_vfio_user_client *client)
 	return 0;
 }
 
-/* Put an event source of ours, or why there is none, into the epoll set. */
-static int
-watch(struct rte_vfio_user_client *client, int fd, enum vfio_user_client_tag tag)
+int
+vfio_user_client_watch(struct rte_vfio_user_client *client, int fd,
+		       enum vfio_user_client_tag tag)
 {
 	struct epoll_event ev = { .events = EPOLLIN, .data.u32 = tag };
 
@@ -268,17 +267,9 @@ init_events(struct rte_vfio_user_client *client)
 		return -errno;
 	client->sigbus.wake_fd = -1;
 	client->timerfd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-	ret = watch(client, client->timerfd, VFIO_USER_CLIENT_TAG_TIMER);
+	ret = vfio_user_client_watch(client, client->timerfd, VFIO_USER_CLIENT_TAG_TIMER);
 	if (ret < 0)
-		goto close_fds;
-	client->sigbus.wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	ret = watch(client, client->sigbus.wake_fd, VFIO_USER_CLIENT_TAG_SIGBUS);
-	if (ret < 0)
-		goto close_fds;
-	return 0;
-
-close_fds:
-	fini_events(client);
+		fini_events(client);
 	return ret;
 }
 

@@ -320,6 +320,12 @@ struct rte_vfio_user_client {
 	struct vfio_user_client_link link;
 };
 
+/* ---------------------------------------------------- vfio_user_client.c */
+
+/** Put an event source of ours, or why there is none (fd -1, errno), into epfd. */
+int vfio_user_client_watch(struct rte_vfio_user_client *client, int fd,
+			   enum vfio_user_client_tag tag);
+
 /* ------------------------------------------------- vfio_user_client_io.c */
 
 /** Requests of the server, from whichever thread receives. */

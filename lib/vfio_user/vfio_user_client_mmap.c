@@ -6,6 +6,7 @@
 #include <linux/magic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
@@ -184,6 +185,26 @@ map_from(struct vfio_user_client_region *region,
 	return map_area(region, from->info->size, area, &source, &from->fds);
 }
 
+/* Have the handler of SIGBUS wake us: needed from the first mapped region on. */
+static int
+watch_sigbus(struct rte_vfio_user_client *client)
+{
+	int ret = 0;
+
+	pthread_mutex_lock(&client->region_lock);
+	if (client->sigbus.wake_fd < 0) {
+		client->sigbus.wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+		ret = vfio_user_client_watch(client, client->sigbus.wake_fd,
+					     VFIO_USER_CLIENT_TAG_SIGBUS);
+		if (ret < 0) {
+			vfio_user_fd_close(client->sigbus.wake_fd);
+			client->sigbus.wake_fd = -1;
+		}
+	}
+	pthread_mutex_unlock(&client->region_lock);
+	return ret;
+}
+
 /* Have the handler of SIGBUS know an area, whatever is mapped there later. */
 static int
 register_area(struct rte_vfio_user_client *client,
@@ -213,6 +234,9 @@ map_region(struct rte_vfio_user_client *client,
 	if ((from->info->flags & access) == 0 || from->info->size == 0 ||
 	    nb_areas == 0)
 		return -ENOTSUP;
+	ret = watch_sigbus(client);
+	if (ret < 0)
+		return ret;
 	ret = reserve(from->info, nb_areas, &region);
 	if (ret < 0)
 		return ret;

@@ -37,7 +37,7 @@
 
 int
 vfio_user_conn_init(struct vfio_user_conn *conn, int epfd, uint32_t epoll_tag,
-		    vfio_user_request_cb_t on_request, void *arg)
+		    vfio_user_request_cb_t on_request, void *arg, bool can_poke)
 {
 	pthread_condattr_t attr;
 	int ret;
@@ -52,8 +52,8 @@ vfio_user_conn_init(struct vfio_user_conn *conn, int epfd, uint32_t epoll_tag,
 	TAILQ_INIT(&conn->pending);
 	vfio_user_tx_init(&conn->tx);
 
-	conn->poke_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (conn->poke_fd < 0)
+	conn->poke_fd = can_poke ? eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK) : -1;
+	if (can_poke && conn->poke_fd < 0)
 		return -errno;
 	ret = pthread_mutex_init(&conn->lock, NULL);
 	if (ret != 0)
@@ -69,7 +69,7 @@ vfio_user_conn_init(struct vfio_user_conn *conn, int epfd, uint32_t epoll_tag,
 destroy_lock:
 	pthread_mutex_destroy(&conn->lock);
 close_poke:
-	close(conn->poke_fd);
+	vfio_user_fd_close(conn->poke_fd);
 	return -ret;
 }
 
@@ -79,7 +79,7 @@ vfio_user_conn_fini(struct vfio_user_conn *conn)
 	vfio_user_tx_fini(&conn->tx);
 	pthread_cond_destroy(&conn->cond);
 	pthread_mutex_destroy(&conn->lock);
-	close(conn->poke_fd);
+	vfio_user_fd_close(conn->poke_fd);
 }
 
 void

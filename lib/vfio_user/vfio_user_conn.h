@@ -73,7 +73,7 @@ typedef void (*vfio_user_request_cb_t)(struct vfio_user_conn *conn,
 struct vfio_user_conn {
 	int fd; /* -1: closed */
 	int epfd; /* epoll it is registered in */
-	int poke_fd; /* eventfd: the owner shall stop waiting for input */
+	int poke_fd; /* eventfd: the owner shall stop waiting for input; or -1 */
 	uint32_t epoll_tag; /* data of its events */
 	/** Bytes queued from which on nothing is taken; set before open. */
 	uint32_t pause_at;
@@ -107,10 +107,13 @@ struct vfio_user_conn {
 	struct vfio_user_req *by_id[VFIO_USER_MAX_PENDING];
 };
 
-/** Prepare a connection without a socket: 0 or -errno. */
+/**
+ * Prepare a connection without a socket: 0 or -errno. Only with can_poke may
+ * vfio_user_conn_own_first() be used.
+ */
 int vfio_user_conn_init(struct vfio_user_conn *conn, int epfd,
 			uint32_t epoll_tag, vfio_user_request_cb_t on_request,
-			void *arg);
+			void *arg, bool can_poke);
 
 /** Free it; no socket, no waiters. */
 void vfio_user_conn_fini(struct vfio_user_conn *conn);

@@ -152,11 +152,11 @@ init_parts(struct rte_vfio_user_server *srv)
 	if (ret < 0)
 		goto free_irqs;
 	ret = vfio_user_conn_init(&srv->main, srv->epfd, VFIO_USER_TAG_MAIN,
-				  vfio_user_server_on_request, srv);
+				  vfio_user_server_on_request, srv, true);
 	if (ret < 0)
 		goto free_dma;
 	ret = vfio_user_conn_init(&srv->twin, srv->epfd, VFIO_USER_TAG_TWIN,
-				  vfio_user_server_on_twin_request, srv);
+				  vfio_user_server_on_twin_request, srv, true);
 	if (ret < 0)
 		goto free_main;
 	ret = -pthread_mutex_init(&srv->deferred.lock, NULL);
