@@ -649,6 +649,12 @@ vfio_user_conn_flush(struct vfio_user_conn *conn)
 }
 
 uint32_t
+vfio_user_conn_pending(const struct vfio_user_conn *conn)
+{
+	return GET(conn->nb_pending);
+}
+
+uint32_t
 vfio_user_conn_queued(struct vfio_user_conn *conn)
 {
 	return GET(conn->queued);

@@ -241,6 +241,9 @@ bool vfio_user_conn_full(struct vfio_user_conn *conn);
 /** Whether received messages wait that vfio_user_conn_pump() would dispatch. */
 bool vfio_user_conn_has_more(struct vfio_user_conn *conn);
 
+/** Requests of ours that wait for a reply. */
+uint32_t vfio_user_conn_pending(const struct vfio_user_conn *conn);
+
 /** Bytes queued. */
 uint32_t vfio_user_conn_queued(struct vfio_user_conn *conn);
 

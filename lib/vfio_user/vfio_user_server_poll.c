@@ -24,8 +24,12 @@
 /* how soon to try again when accept() fails */
 #define ACCEPT_RETRY_NS UINT64_C(100000000)
 
-/* how often the other event sources are looked at */
-#define BUSY_CHECK 64
+/*
+ * How often the other event sources are looked at. While the main socket has
+ * something each time, that is often only for the sake of replies on the twin.
+ */
+#define BUSY_CHECK 4096
+#define BUSY_CHECK_TWIN 64
 #define IDLE_CHECK 16
 
 /* ------------------------------------------------------------- the client */
@@ -547,7 +551,8 @@ time_to_check(struct rte_vfio_user_server *srv, bool idle)
 {
 	if (!idle) {
 		srv->idle_polls = 0;
-		return ++srv->busy_polls % BUSY_CHECK == 0;
+		return ++srv->busy_polls % (vfio_user_conn_pending(&srv->twin) != 0 ?
+					    BUSY_CHECK_TWIN : BUSY_CHECK) == 0;
 	}
 	return ++srv->idle_polls <= 2 || srv->idle_polls % IDLE_CHECK == 0;
 }
