@@ -27,7 +27,7 @@ extern "C" {
 struct rte_vfio_user_runner;
 
 /**
- * Start a control thread. It blocks all signals.
+ * Start a control thread. It blocks all signals but those that a fault raises.
  *
  * @param name
  *   Name of the thread, up to 15 characters are used.

@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +17,7 @@
 #include "rte_vfio_user_poll_group.h"
 #include "rte_vfio_user_runner.h"
 #include "vfio_user_log.h"
+#include "vfio_user_thread.h"
 
 struct rte_vfio_user_runner {
 	pthread_t thread;
@@ -41,25 +41,6 @@ run(void *arg)
 		rte_vfio_user_poll_group_poll(runner->group);
 	}
 	return NULL;
-}
-
-static int
-start_thread(struct rte_vfio_user_runner *runner, const char *name)
-{
-	sigset_t all, old;
-	char buf[16];
-	int ret;
-
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	ret = pthread_create(&runner->thread, NULL, run, runner);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	if (ret != 0)
-		return -ret;
-	strncpy(buf, name, sizeof(buf) - 1);
-	buf[sizeof(buf) - 1] = '\0';
-	pthread_setname_np(runner->thread, buf);
-	return 0;
 }
 
 struct rte_vfio_user_runner *
@@ -86,7 +67,7 @@ rte_vfio_user_runner_create(const char *name)
 		ret = -errno;
 		goto free_group;
 	}
-	ret = start_thread(runner, name);
+	ret = vfio_user_thread_start(&runner->thread, name, run, runner);
 	if (ret < 0)
 		goto close_stop;
 	return runner;

@@ -12,7 +12,6 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -27,6 +26,7 @@
 #include "rte_vfio_user.h"
 #include "rte_vfio_user_server.h"
 #include "vfio_user_log.h"
+#include "vfio_user_thread.h"
 #include "vfio_user_series.h"
 
 #define MAX_IDS VFIO_USER_SERIES_MAX_IDS
@@ -308,18 +308,10 @@ static int
 start_control(struct control *ctl)
 {
 	struct epoll_event ev = { .events = EPOLLIN };
-	sigset_t all, old;
-	int ret;
 
 	if (epoll_ctl(ctl->epfd, EPOLL_CTL_ADD, ctl->wake_fd, &ev) < 0)
 		return -errno;
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	ret = -pthread_create(&ctl->thread, NULL, run_control, ctl);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	if (ret == 0)
-		pthread_setname_np(ctl->thread, "vfio-user");
-	return ret;
+	return vfio_user_thread_start(&ctl->thread, "vfio-user", run_control, ctl);
 }
 
 /* Have a control thread: 0 or -errno. Locked. */

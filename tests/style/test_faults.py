@@ -14,7 +14,7 @@ HARMLESS = re.compile(r"""
     | (rte_|json_|per_lcore_) \w+    # jansson's allocations are wrapped as a whole
     | (mem|str(?!dup))\w+ | v?snprintf | free
     | pthread_(cond|mutex|rwlock)_(?!init)\w+ | pthread_condattr_\w+
-    | pthread_(detach|join|self|sigmask|setname_np) | sig(fillset|emptyset|addset)
+    | pthread_(detach|join|self|sigmask|setname_np) | sig(fillset|emptyset|addset|delset)
     | sigaction | raise
     | clock_gettime | nanosleep | usleep | sysconf | getpid
     | shutdown | timerfd_settime | munmap
