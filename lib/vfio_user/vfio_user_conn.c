@@ -110,6 +110,8 @@ vfio_user_conn_open(struct vfio_user_conn *conn, int fd, uint32_t max_msg)
 	SET(conn->paused, false);
 	SET(conn->stalled_since, 0);
 	conn->partial_since = 0;
+	conn->stopped = false;
+	conn->tx_pos = 0;
 	__atomic_store_n(&conn->fd, fd, __ATOMIC_RELEASE);
 	pthread_mutex_unlock(&conn->lock);
 	return 0;
@@ -208,6 +210,10 @@ note_queue(struct vfio_user_conn *conn)
 {
 	uint32_t queued = vfio_user_tx_queued(&conn->tx);
 
+	/* the peer takes something, if not all of it */
+	if (conn->tx.pos != conn->tx_pos && conn->stalled_since != 0)
+		SET(conn->stalled_since, vfio_user_now());
+	conn->tx_pos = conn->tx.pos;
 	SET(conn->queued, queued);
 	SET(conn->full, conn->pause_at != UINT32_MAX &&
 	    (queued >= conn->pause_at || conn->tx.nb_marks >= MARKS_PAUSE));
@@ -361,7 +367,7 @@ vfio_user_conn_full(struct vfio_user_conn *conn)
 bool
 vfio_user_conn_has_more(struct vfio_user_conn *conn)
 {
-	return conn->stopped && may_receive(conn);
+	return conn->stopped && vfio_user_rx_partial(&conn->rx) && may_receive(conn);
 }
 
 static void
@@ -638,8 +644,6 @@ vfio_user_conn_flush(struct vfio_user_conn *conn)
 	else if (queued != 0)
 		ret = vfio_user_tx_flush(&conn->tx, conn->fd);
 	note_queue(conn);
-	if (conn->stalled_since != 0 && conn->queued < queued)
-		SET(conn->stalled_since, vfio_user_now());
 	if (ret == -ENOTCONN)
 		break_locked(conn);
 	else

@@ -100,6 +100,7 @@ struct vfio_user_conn {
 	bool paused; /* take nothing from the peer; written by the owner; atomic */
 	uint64_t stalled_since; /* the peer has taken nothing since, or 0; atomic */
 	struct vfio_user_tx tx;
+	uint64_t tx_pos; /* stream position when it was looked at last */
 	uint32_t queued; /* bytes in tx; atomic */
 	bool full; /* so much waits for the peer that it gets no more done; atomic */
 	TAILQ_HEAD(vfio_user_req_list, vfio_user_req) pending; /* by deadline */
