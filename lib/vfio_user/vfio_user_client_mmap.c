@@ -120,11 +120,12 @@ map_area(struct vfio_user_client_region *region, uint64_t region_size,
 	if (source->fd_offset > INT64_MAX)
 		return -EPROTO;
 	fd = fds->fd[source->fd_index];
+	/* the seal first: then the size that is looked at can only grow */
+	if (region->require_seals && !vfio_user_fd_is_sealed(fd))
+		return -EPERM;
 	ret = check_file(fd, source->fd_offset, area->size);
 	if (ret == 0)
 		ret = check_page(fd, addr, source->fd_offset, area->size);
-	if (ret == 0 && region->require_seals)
-		ret = vfio_user_fd_is_sealed(fd) ? 0 : -EPERM;
 	if (ret < 0)
 		return ret;
 	if (mmap(addr, area->size, region->prot, MAP_SHARED | MAP_FIXED, fd,

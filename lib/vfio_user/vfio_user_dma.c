@@ -95,14 +95,15 @@ map_file(struct vfio_user_dma *dma, struct vfio_user_dma_region *region)
 	struct stat st;
 	int ret;
 
+	/* the seal first: then the size that is looked at can only grow */
+	if (dma->require_seals && !vfio_user_fd_is_sealed(info->fd))
+		return -EPERM;
 	if (fstat(info->fd, &st) < 0)
 		return -errno;
 	/* accesses behind the end of a file raise SIGBUS: refuse them here */
 	if (S_ISREG(st.st_mode) && !vfio_user_range_inside(info->fd_offset, info->size,
 							   (uint64_t)st.st_size))
 		return -EINVAL;
-	if (dma->require_seals && !vfio_user_fd_is_sealed(info->fd))
-		return -EPERM;
 	if (info->mode != RTE_VFIO_USER_DMA_MMAP)
 		return 0;
 	ret = vfio_user_window_get(&dma->windows, region->file, &st, info->prot,
