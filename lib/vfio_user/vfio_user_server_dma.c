@@ -164,6 +164,24 @@ send_request(struct dma_op *op, uint64_t len)
 }
 
 /*
+ * One piece of the access, in the memory of the client that it began with: the
+ * next one is not attached before we have left the grace period's section.
+ */
+static int
+access_piece(struct dma_op *op, uint64_t left, struct vfio_user_dma_piece *piece)
+{
+	struct vfio_user_dma *dma = &op->srv->dma;
+	uint32_t slot = vfio_user_grace_enter(&dma->grace);
+	int ret = -ENOTCONN;
+
+	if (op->req.generation == generation(op->srv))
+		ret = vfio_user_dma_access(dma, op->is_write, chunk_iova(op),
+					   chunk_buf(op), left, piece);
+	vfio_user_grace_leave(&dma->grace, slot);
+	return ret;
+}
+
+/*
  * Go on until the end or a request: 0 at the end, 1 with a request in flight,
  * or a negative errno.
  */
@@ -176,13 +194,10 @@ advance(struct dma_op *op)
 
 	skip(op, 0); /* leading pieces of no length */
 	while (op->cur < op->nb_sg) {
-		if (op->req.generation != generation(op->srv))
-			return -ENOTCONN;
 		left = op->sg[op->cur].len - op->off;
 		if (!vfio_user_range_valid(chunk_iova(op), left))
 			return -EFAULT;
-		ret = vfio_user_dma_access(&op->srv->dma, op->is_write,
-					   chunk_iova(op), chunk_buf(op), left, &piece);
+		ret = access_piece(op, left, &piece);
 		if (ret < 0)
 			return ret;
 		if (piece.mode == RTE_VFIO_USER_DMA_MSG) {
