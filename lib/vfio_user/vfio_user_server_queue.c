@@ -293,5 +293,6 @@ vfio_user_server_drop_requests(struct rte_vfio_user_server *srv)
 bool
 vfio_user_server_backlog_full(const struct rte_vfio_user_server *srv)
 {
-	return srv->nb_backlog >= BACKLOG_MAX;
+	return srv->nb_backlog >= BACKLOG_MAX ||
+		srv->backlog_bytes >= BACKLOG_HARD_BYTES(srv->conf.max_data_xfer_size) / 2;
 }
