@@ -489,12 +489,18 @@ set_masking(struct fault_dev *dev, uint32_t action)
 	return rte_vfio_user_client_set_irqs(dev->client, &req.set);
 }
 
+/* Whether an eventfd was; not if the connection was lost in the meantime. */
 static int
-signalled(int fd)
+signalled(struct fault_dev *dev, int fd)
 {
+	struct vfio_device_info info;
 	eventfd_t count;
+	int ret;
 
-	return eventfd_read(fd, &count) == 0 ? 0 : WRONG;
+	if (eventfd_read(fd, &count) == 0)
+		return 0;
+	ret = rte_vfio_user_client_device_info(dev->client, &info);
+	return ret == 0 ? WRONG : ret;
 }
 
 static int
@@ -506,16 +512,16 @@ run_irqs(struct fault_dev *dev)
 	TRY(rte_vfio_user_client_irq_assign(c, MSIX, 0, FAULT_VECTORS, dev->irq));
 	for (i = 0; i < FAULT_VECTORS; i++) {
 		TRY(rte_vfio_user_server_irq_trigger(dev->srv, MSIX, i));
-		TRY(signalled(dev->irq[i]));
+		TRY(signalled(dev, dev->irq[i]));
 	}
 	/* others, and none */
 	TRY(rte_vfio_user_client_irq_assign(c, MSIX, 1, 2, &dev->irq[2]));
 	TRY(rte_vfio_user_server_irq_trigger(dev->srv, MSIX, 1));
-	TRY(signalled(dev->irq[2]));
+	TRY(signalled(dev, dev->irq[2]));
 	TRY(rte_vfio_user_client_irq_assign(c, INTX, 0, 1, &dev->irq[0]));
 	TRY(set_masking(dev, VFIO_IRQ_SET_ACTION_UNMASK));
 	TRY(rte_vfio_user_server_irq_set_level(dev->srv, INTX, 0, true));
-	TRY(signalled(dev->irq[0]));
+	TRY(signalled(dev, dev->irq[0]));
 	TRY(rte_vfio_user_server_irq_set_level(dev->srv, INTX, 0, false));
 	TRY(rte_vfio_user_client_irq_unmask(c, INTX, 0));
 	eventfd_write(dev->unmask, 1); /* the device drains it when it likes */
