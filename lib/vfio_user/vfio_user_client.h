@@ -304,6 +304,7 @@ struct rte_vfio_user_client {
 
 	/* owner of the main connection only */
 	uint32_t idle_polls; /* since something was found to do */
+	uint64_t checked_tsc; /* when poll() last asked epoll */
 	uint32_t busy_polls; /* since all event sources were looked at */
 	struct vfio_user_client_backlog backlog[2]; /* main, twin */
 	uint32_t serving; /* nested accesses under maps.lock */

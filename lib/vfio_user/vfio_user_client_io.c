@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include <rte_common.h>
+#include <rte_cycles.h>
 
 #include "vfio_user_client.h"
 
@@ -26,7 +27,7 @@
 
 /* how often a polling caller looks at the other event sources */
 #define BUSY_CHECK 64
-#define IDLE_CHECK 16
+#define IDLE_CHECK_CYCLES 20000
 
 /* ------------------------------------------------- requests of the server */
 
@@ -290,6 +291,8 @@ vfio_user_client_receive(struct rte_vfio_user_client *client, int timeout_ms)
 	if (!vfio_user_client_is_alive(client))
 		return -ENOTCONN;
 	run_backlogs(client);
+	if (timeout_ms == 0)
+		client->checked_tsc = rte_rdtsc();
 	n = epoll_wait(client->epfd, ev, VFIO_USER_CLIENT_NB_TAGS, timeout_ms);
 	if (n <= 0)
 		return 0;
@@ -329,24 +332,28 @@ receive_now(struct rte_vfio_user_client *client)
 		client->idle_polls = 0;
 		if (++client->busy_polls % BUSY_CHECK != 0)
 			return nb;
-	} else if (++client->idle_polls > 2 && client->idle_polls % IDLE_CHECK != 0) {
-		return 0;
+	} else if (++client->idle_polls > 2 &&
+		   rte_rdtsc() - client->checked_tsc < IDLE_CHECK_CYCLES) {
+		return 0; /* it spins */
 	}
 	ret = vfio_user_client_receive(client, 0);
 	return ret < 0 ? ret : nb + ret;
 }
 
-/* Poll for a while: whether something came. */
-static bool
-busy_poll(struct rte_vfio_user_client *client)
+/* Poll for a while: the milliseconds left to wait, 0 if something came. */
+static int
+busy_poll(struct rte_vfio_user_client *client, int timeout_ms)
 {
-	uint64_t until = vfio_user_now() + client->busy_poll_ns;
+	uint64_t start = vfio_user_now(), now;
+	uint64_t most = RTE_MIN(client->busy_poll_ns,
+				(uint64_t)timeout_ms * VFIO_USER_NS_PER_MS);
 
 	do {
 		if (receive_now(client) != 0)
-			return true;
-	} while (vfio_user_now() < until);
-	return false;
+			return 0;
+		now = vfio_user_now();
+	} while (now - start < most);
+	return timeout_ms - (int)((now - start) / VFIO_USER_NS_PER_MS);
 }
 
 static void
@@ -355,7 +362,9 @@ wait_input(struct vfio_user_conn *conn, int timeout_ms, void *arg)
 	struct rte_vfio_user_client *client = arg;
 
 	RTE_SET_USED(conn);
-	if (client->busy_poll_ns == 0 || !busy_poll(client))
+	if (client->busy_poll_ns != 0)
+		timeout_ms = busy_poll(client, timeout_ms);
+	if (timeout_ms > 0 || client->busy_poll_ns == 0)
 		vfio_user_client_receive(client, timeout_ms);
 }
 

@@ -126,6 +126,7 @@ struct rte_vfio_user_server {
 	/* requests in progress; poller only */
 	bool polling; /* the owner of main is poll(), not a waiting thread */
 	uint32_t idle_polls; /* since something was found to do */
+	uint64_t checked_tsc; /* when epoll was asked last */
 	uint32_t busy_polls; /* since all event sources were looked at */
 	STAILQ_HEAD(, vfio_user_backlog_entry) backlog;
 	uint32_t nb_backlog;

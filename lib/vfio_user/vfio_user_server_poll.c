@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include <rte_common.h>
+#include <rte_cycles.h>
 
 #include "vfio_user_server.h"
 
@@ -30,7 +31,7 @@
  */
 #define BUSY_CHECK 4096
 #define BUSY_CHECK_TWIN 64
-#define IDLE_CHECK 16
+#define IDLE_CHECK_CYCLES 20000 /* unless it spins */
 
 /* ------------------------------------------------------------- the client */
 
@@ -519,6 +520,7 @@ check_events(struct rte_vfio_user_server *srv)
 	struct epoll_event ev[MAX_EVENTS];
 	int i, nb, done = 0;
 
+	srv->checked_tsc = rte_rdtsc();
 	nb = epoll_wait(srv->epfd, ev, MAX_EVENTS, 0);
 	for (i = 0; i < nb; i++)
 		done += handle_event(srv, &ev[i]);
@@ -554,7 +556,8 @@ time_to_check(struct rte_vfio_user_server *srv, bool idle)
 		return ++srv->busy_polls % (vfio_user_conn_pending(&srv->twin) != 0 ?
 					    BUSY_CHECK_TWIN : BUSY_CHECK) == 0;
 	}
-	return ++srv->idle_polls <= 2 || srv->idle_polls % IDLE_CHECK == 0;
+	return ++srv->idle_polls <= 2 ||
+		rte_rdtsc() - srv->checked_tsc >= IDLE_CHECK_CYCLES;
 }
 
 static int
