@@ -127,3 +127,14 @@ def test_guides_name_tests_that_exist():
              re.findall(r"``(test_[a-z_]+)``", path.read_text(encoding="utf-8"))
              if name not in there}
     tree.nothing(sorted(named), "no such test file")
+
+
+def test_guides_name_functions_that_exist():
+    """A test is named ``test_FILE::test_FUNCTION`` in the guides."""
+    defined = {"%s::%s" % (path.stem, name)
+               for path in tree.files(".py", under=tree.ROOT / "tests")
+               for name in re.findall(r"^def (test_\w+)\(", path.read_text(encoding="utf-8"), re.M)}
+    named = {name for path in tree.files(".rst") for name in
+             re.findall(r"\btest_\w+::\w+", path.read_text(encoding="utf-8"))}
+    assert named, "no test is named: the pattern is wrong"
+    tree.nothing(sorted(named - defined), "no such test")
