@@ -371,7 +371,10 @@ rte_vfio_get_sock_addr(int dev_id, char *buf, size_t len);
  *   - -ENOENT, -ECONNREFUSED: nobody listens there
  *   - -EBUSY: the device has another client
  *   - -ENOSPC: 65536 devices are attached
- *   - -EPROTO, -ETIMEDOUT, -ENOTCONN, -ENOMEM, -EMFILE, -EACCES
+ *   - -EPROTO: the peer speaks no version of vfio-user that this library does
+ *   - -ETIMEDOUT: no reply; -ENOTCONN: the peer closed the connection
+ *   - -ENOMEM, -ENOBUFS, -EMFILE, -ENFILE, -EACCES, or another errno of
+ *     socket(2), connect(2)
  */
 __rte_experimental
 int
@@ -399,7 +402,8 @@ rte_vfio_user_detach_dev(int dev_id);
  * @return
  *   - 0 on success
  *   - -EINVAL: bad argument, no such device
- *   - -ENOTCONN, -ETIMEDOUT, -EPROTO, or the server's errno
+ *   - -ENOTCONN, -ETIMEDOUT, -EPROTO, -EMFILE, -ENOMEM, -ENOBUFS: request errors
+ *     of rte_vfio_user_client.h; or the server's errno
  */
 __rte_experimental
 int
@@ -419,7 +423,7 @@ rte_vfio_user_get_dev_info(int dev_id, struct vfio_device_info *info);
  *   Set to the file to map, which the caller has to close, or to -1: the
  *   region cannot be mapped.
  * @return
- *   As rte_vfio_user_get_dev_info(), or -ENOMEM.
+ *   As rte_vfio_user_get_dev_info().
  */
 __rte_experimental
 int
@@ -458,7 +462,7 @@ rte_vfio_user_get_irq_info(int dev_id, struct vfio_irq_info *info);
  *     access, or its flag does not fit its file descriptor
  *   - -EEXIST: a range overlaps a mapping
  *   - -ENOSPC: more mappings than the server takes
- *   - -ENOMEM, -ENOTCONN, -ETIMEDOUT, -EPROTO, or the server's errno
+ *   - a request error, as of rte_vfio_user_get_dev_info()
  */
 __rte_experimental
 int
@@ -479,7 +483,7 @@ rte_vfio_user_dma_map(int dev_id, struct rte_vfio_user_mem_reg *mem, int *fds,
  *   - 0 on success
  *   - -EINVAL: bad argument, no such device
  *   - -ENOENT: a range is not exactly a mapping; the others are unmapped
- *   - -ENOMEM, -ENOTCONN, -ETIMEDOUT, -EPROTO, or the server's errno
+ *   - a request error, as of rte_vfio_user_get_dev_info()
  */
 __rte_experimental
 int

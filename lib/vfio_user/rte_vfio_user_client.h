@@ -28,8 +28,14 @@
  *
  * A blocking call ends with a reply, after the request timeout
  * (-ETIMEDOUT), or when the connection breaks (-ENOTCONN); it never hangs.
- * -ENOMEM and -ENOBUFS: there is no memory here, or the kernel has no room, to
- * send the request; the connection stays.
+ *
+ * *Request errors* are those that each call with a request may return:
+ * -ENOTCONN: the connection is gone; -ETIMEDOUT: no reply in time, the request
+ * may have been done; -EPROTO: the reply is malformed; -EMFILE: file
+ * descriptors that came with the reply could not be taken; -ENOMEM, -ENOBUFS:
+ * there is no memory here, or the kernel has no room, to send the request, and
+ * nothing was sent; or the errno that the server answered. The connection stays
+ * but for -ENOTCONN.
  *
  * Reconnection. With reconnect_timeout_ms set, a lost connection is made
  * again: the client waits for a server on the same path, negotiates, checks
@@ -51,8 +57,10 @@
  * whatever its new server makes of it; the application sets it up again, at
  * best in the state callback.
  *
- * Ownership. File descriptors passed to a function stay the caller's. File
- * descriptors returned by a function are the caller's to close.
+ * Ownership. File descriptors passed to a function stay the caller's; they may
+ * be closed when it has returned. File descriptors returned by a function are
+ * the caller's to close. Memory given to the device stays the application's; it
+ * must stay until it is unmapped from the device, or the client is destroyed.
  */
 
 #include <stdbool.h>
@@ -86,7 +94,9 @@ struct rte_vfio_user_client;
  * Serve a DMA request of the server by code instead of by a copy from or to
  * rte_vfio_user_dma_map.vaddr. Called once per mapping that the access touches,
  * in whichever thread receives. The mappings stay while it runs: the map and
- * unmap functions of the client return -EDEADLK from inside it.
+ * unmap functions of the client return -EDEADLK from inside it. Other calls may
+ * be made, which may serve further requests meanwhile, up to 8 inside of one
+ * another.
  *
  * @param client
  *   The client.
@@ -155,7 +165,7 @@ typedef void (*rte_vfio_user_client_state_cb_t)(struct rte_vfio_user_client *cli
 /** Configuration of a client; fill it by rte_vfio_user_client_conf_init(). */
 struct rte_vfio_user_client_conf {
 	size_t size; /**< sizeof(struct rte_vfio_user_client_conf) */
-	/** Path of the server's socket, or NULL with conn_fd. */
+	/** Path of the server's socket, shorter than 108 bytes; NULL with conn_fd. */
 	const char *sock_path;
 	/**
 	 * Connected socket to use, or -1. It is duplicated and stays the
@@ -181,7 +191,7 @@ struct rte_vfio_user_client_conf {
 	uint32_t max_data_xfer_size;
 	/** File descriptors taken with one message, up to 253; 0 means 16. */
 	uint32_t max_msg_fds;
-	/** DMA mappings wanted at a time; 0 means 65535. */
+	/** DMA mappings at a time, else ENOSPC; 0 means 65535. */
 	uint32_t max_dma_maps;
 	/** Serves the server's DMA requests; NULL: copy at vaddr. */
 	rte_vfio_user_client_dma_cb_t dma_cb;
@@ -208,7 +218,8 @@ rte_vfio_user_client_conf_init(struct rte_vfio_user_client_conf *conf);
 
 /**
  * Connect to a device and negotiate. Blocks up to connect_timeout_ms and one
- * request timeout.
+ * request timeout. With reconnection the description of the device is asked for,
+ * too: each reply may take up to the request timeout.
  *
  * @param conf
  *   Configuration; copied, not referenced after return.
@@ -224,7 +235,10 @@ rte_vfio_user_client_conf_init(struct rte_vfio_user_client_conf *conf);
  *   - EPROTO: the peer does not speak a version of vfio-user this library does
  *   - ETIMEDOUT: no reply
  *   - ENOTCONN: the peer closed the connection instead of a reply
- *   - ENOMEM, EMFILE, EACCES, or another errno of connect(2)
+ *   - ENOMEM, ENOBUFS, EMFILE, ENFILE, EACCES, EAGAIN (the server's queue is
+ *     full), EBADF (conn_fd), ENOSPC (the user's limit of epoll watches), or
+ *     another errno of socket(2), connect(2)
+ *   - with reconnection also any other errno that the server answered
  */
 __rte_experimental
 struct rte_vfio_user_client *
@@ -232,8 +246,9 @@ rte_vfio_user_client_create(const struct rte_vfio_user_client_conf *conf);
 
 /**
  * Disconnect and free a client. Outstanding asynchronous accesses complete
- * with -ENOTCONN first; BAR mappings are unmapped. No other thread may be in
- * a function of this client, and it must not be called from a completion.
+ * with -ENOTCONN first; mappings of regions are unmapped. No other thread may be
+ * in a function of this client, and it must not be called from a completion,
+ * the dma_cb or the state callback.
  *
  * @param client
  *   The client, or NULL.
@@ -264,11 +279,15 @@ rte_vfio_user_client_fd(const struct rte_vfio_user_client *client);
  * looks at the socket first, and at the timer and the twin socket when there
  * is nothing, or now and then.
  *
+ * Does nothing while another thread receives. Does not send what
+ * rte_vfio_user_client_cork() holds back.
+ *
  * @param client
  *   The client.
  * @return
- *   - the number of messages handled
+ *   - the number of messages handled, 0 if there was nothing to do
  *   - -ENOTCONN: the connection is gone and does not come back
+ *   - -EINVAL: no client
  */
 __rte_experimental
 int
@@ -301,8 +320,8 @@ rte_vfio_user_client_negotiated(const struct rte_vfio_user_client *client,
  *   Where to store the reply; its argsz is set to the size stored.
  * @return
  *   - 0 on success
- *   - -EPROTO: the reply is malformed
- *   - -ENOTCONN, -ETIMEDOUT, -EINVAL, or the server's errno
+ *   - -EINVAL: bad argument
+ *   - a request error, see the top of this file
  */
 __rte_experimental
 int
@@ -326,8 +345,8 @@ rte_vfio_user_client_device_info(struct rte_vfio_user_client *client,
  *   In: room in fds; out: number stored, the rest is closed. NULL with fds.
  * @return
  *   - 0 on success
- *   - -EPROTO: the reply is malformed
- *   - -ENOTCONN, -ETIMEDOUT, -EINVAL, -ENOMEM, or the server's errno
+ *   - -EINVAL: bad argument
+ *   - a request error, see the top of this file
  */
 __rte_experimental
 int
@@ -365,8 +384,8 @@ struct rte_vfio_user_region_io_fd {
  * @return
  *   - 0 on success
  *   - -ENOSPC: more file descriptors than room; all were closed
- *   - -EPROTO: the reply is malformed
- *   - -ENOTCONN, -ETIMEDOUT, -EINVAL, -ENOMEM, or the server's errno
+ *   - -EINVAL: bad argument
+ *   - a request error, see the top of this file
  */
 __rte_experimental
 int
@@ -385,8 +404,8 @@ rte_vfio_user_client_region_io_fds(struct rte_vfio_user_client *client,
  *   Where to store the reply.
  * @return
  *   - 0 on success
- *   - -EPROTO: the reply is malformed
- *   - -ENOTCONN, -ETIMEDOUT, -EINVAL, or the server's errno
+ *   - -EINVAL: bad argument
+ *   - a request error, see the top of this file
  */
 __rte_experimental
 int
@@ -407,9 +426,10 @@ rte_vfio_user_client_irq_info(struct rte_vfio_user_client *client,
  *   changes between fds and -1.
  * @return
  *   - 0 on success
- *   - -EINVAL: malformed request
- *   - -ENOTCONN, -ETIMEDOUT, or the server's errno; a prefix of the range may
- *     have been set then
+ *   - -EINVAL: malformed request, or eventfds for a server that takes no file
+ *     descriptors
+ *   - a request error, see the top of this file; a prefix of the range may have
+ *     been set then
  *   - with reconnection also: -EINVAL: the device has no such interrupts;
  *     -ENOMEM, -EMFILE: the eventfds could not be kept. While the connection
  *     is lost 0 is returned and the set-up follows, but a trigger by the
@@ -430,11 +450,12 @@ rte_vfio_user_client_set_irqs(struct rte_vfio_user_client *client,
  * @param start
  *   First interrupt.
  * @param count
- *   Number of interrupts.
+ *   Number of interrupts, 1 to RTE_VFIO_USER_MAX_VECTORS.
  * @param fds
- *   count eventfds, -1 de-assigns.
+ *   count eventfds, -1 de-assigns. The server gets them: it can write to them,
+ *   empty them and change their mode (blocking) at any time.
  * @return
- *   As rte_vfio_user_client_set_irqs(), or -ENOMEM.
+ *   As rte_vfio_user_client_set_irqs().
  */
 __rte_experimental
 int
@@ -489,9 +510,10 @@ rte_vfio_user_client_irq_unmask(struct rte_vfio_user_client *client,
  * @param len
  *   Bytes.
  * @return
- *   - the number of bytes read: len, or less if the device stopped short
- *   - -EPROTO: the reply is malformed
- *   - -ENOTCONN, -ETIMEDOUT, -EINVAL, or the server's errno
+ *   - the number of bytes read: len, or less if the device stopped short or an
+ *     error came after some
+ *   - -EINVAL: bad argument
+ *   - a request error, see the top of this file
  */
 __rte_experimental
 ssize_t
@@ -513,7 +535,7 @@ rte_vfio_user_client_region_read(struct rte_vfio_user_client *client,
  * @param len
  *   Bytes.
  * @return
- *   As rte_vfio_user_client_region_read().
+ *   As rte_vfio_user_client_region_read(), of bytes written.
  */
 __rte_experimental
 ssize_t
@@ -522,8 +544,9 @@ rte_vfio_user_client_region_write(struct rte_vfio_user_client *client,
 
 /**
  * Completion of an asynchronous region access. Runs in whichever thread
- * receives the reply; must not block or destroy the client, may start further
- * asynchronous accesses.
+ * receives the reply, possibly before the function that started the access has
+ * returned in another one; must not block or destroy the client, may start
+ * further asynchronous accesses.
  *
  * @param client
  *   The client.
@@ -555,9 +578,11 @@ typedef void (*rte_vfio_user_client_cb_t)(struct rte_vfio_user_client *client,
  * @param arg
  *   Passed to cb.
  * @return
- *   - 0: cb will be called
- *   - -EAGAIN: too many requests are outstanding, poll first
- *   - -EINVAL, -ENOMEM, -ENOTCONN
+ *   - 0: cb was or will be called
+ *   - -EAGAIN: 1024 requests are outstanding, or the server does not take what
+ *     was sent (4 MiB are queued): poll first
+ *   - -EINVAL: bad argument, or len is 0 or too large
+ *   - -ENOMEM, -ENOBUFS, -ENOTCONN: nothing was sent
  */
 __rte_experimental
 int
@@ -595,8 +620,9 @@ rte_vfio_user_client_region_write_async(struct rte_vfio_user_client *client,
 /**
  * Write to a region without a reply (NO_REPLY): errors of the device, or the
  * loss of the connection, are not reported. Writes are collected and leave
- * together when 32 have come together, with the next other request, or by
- * rte_vfio_user_client_flush().
+ * together when 32 of them or 64 KiB have come together, with the next other
+ * request, or by rte_vfio_user_client_flush(). They stay in order with all
+ * other accesses.
  *
  * @param client
  *   The client.
@@ -609,8 +635,11 @@ rte_vfio_user_client_region_write_async(struct rte_vfio_user_client *client,
  * @param len
  *   Bytes, up to the negotiated max_data_xfer_size.
  * @return
- *   0, -EINVAL, -ENOMEM or -ENOTCONN; -EAGAIN: the server does not read, poll
- *   first.
+ *   - 0: it was collected or sent
+ *   - -EAGAIN: the server does not take what was sent (4 MiB are queued): poll
+ *     first
+ *   - -EINVAL: bad argument, or len is 0 or too large
+ *   - -ENOMEM, -ENOBUFS, -ENOTCONN: it is lost
  */
 __rte_experimental
 int
@@ -620,8 +649,11 @@ rte_vfio_user_client_region_write_posted(struct rte_vfio_user_client *client,
 /**
  * Collect the asynchronous accesses that follow, of all threads, instead of
  * sending each at once, until rte_vfio_user_client_flush(). They also leave
- * when 64 KiB have come together, and with the next blocking call. Saves
- * system calls on both sides.
+ * when 64 KiB have come together, with a batch of posted writes, and with the
+ * next blocking call. Saves system calls on both sides.
+ *
+ * It does not nest, and has to be followed by a flush: accesses that are never
+ * sent complete with -ETIMEDOUT, since polling does not send them.
  *
  * @param client
  *   The client.
@@ -639,7 +671,9 @@ rte_vfio_user_client_cork(struct rte_vfio_user_client *client);
  * @param client
  *   The client.
  * @return
- *   0 or -ENOTCONN.
+ *   - 0: sent, or as much as the socket takes now; the rest follows when
+ *     somebody polls or waits
+ *   - -ENOTCONN, -EINVAL
  */
 __rte_experimental
 int
@@ -666,8 +700,8 @@ struct rte_vfio_user_write {
  *   Number of writes.
  * @return
  *   - the number of writes done, in order
- *   - -EINVAL, -ENOMEM, -EPROTO, -ENOTCONN, -ETIMEDOUT, or the server's errno
- *     if it refused the first
+ *   - -EINVAL: bad argument; nothing was sent
+ *   - if the first was not done: a request error, see the top of this file
  */
 __rte_experimental
 int
@@ -691,7 +725,8 @@ rte_vfio_user_client_region_write_multi(struct rte_vfio_user_client *client,
  *   - -ENOTSUP: nothing of the region is mappable
  *   - -EPROTO: the server's description is inconsistent
  *   - -EPERM: a file is not sealed (RTE_VFIO_USER_CLIENT_F_REQUIRE_SEALS)
- *   - -ENOMEM, -ENOTCONN, -ETIMEDOUT, -EINVAL, or an errno of mmap(2)
+ *   - -EINVAL: bad argument, or an index of 1024 or more
+ *   - an errno of mmap(2), or a request error, see the top of this file
  */
 __rte_experimental
 int
@@ -699,7 +734,8 @@ rte_vfio_user_client_region_mmap(struct rte_vfio_user_client *client,
 				 uint32_t index, void **base);
 
 /**
- * The local address of a range of a mapped region.
+ * The local address of a range of a mapped region. No request is made and no
+ * lock is taken.
  *
  * @param client
  *   The client.
@@ -725,7 +761,8 @@ rte_vfio_user_client_region_va(struct rte_vfio_user_client *client,
  *   The client.
  * @return
  *   - 0 on success
- *   - -ENOTCONN, -ETIMEDOUT, or the server's errno
+ *   - -EINVAL: no client; or the device cannot be reset
+ *   - a request error, see the top of this file
  */
 __rte_experimental
 int
@@ -742,7 +779,11 @@ struct rte_vfio_user_dma_map {
 	uint64_t size; /**< bytes */
 	uint32_t prot; /**< PROT_READ, PROT_WRITE: access of the device */
 	uint32_t flags; /**< RTE_VFIO_USER_DMA_F_* */
-	/** File of the memory, or -1: the device uses messages. */
+	/**
+	 * File of the memory, or -1: the device uses messages. The server can
+	 * reach all of the file, in the mode in which it was opened. A server
+	 * that takes no file descriptors uses messages anyway.
+	 */
 	int fd;
 	uint64_t fd_offset; /**< offset of the range in fd */
 	/**
@@ -763,10 +804,13 @@ struct rte_vfio_user_dma_map {
  *   Number of ranges.
  * @return
  *   - 0 on success
- *   - -EINVAL: a range is empty, wraps, or has no access
+ *   - -EINVAL: bad argument; a range is empty, wraps, has no access, or flags
+ *     that are unknown or need a file
  *   - -EEXIST: a range overlaps a mapping
- *   - -ENOSPC: more than the negotiated max_dma_maps
- *   - -ENOMEM, -ENOTCONN, -ETIMEDOUT, or the server's errno
+ *   - -ENOSPC: more than the negotiated max_dma_maps, or the server's limits
+ *   - -EDEADLK: called from dma_cb
+ *   - a request error, see the top of this file. After -ETIMEDOUT the server was
+ *     asked to unmap what it may have, and may not have done so yet.
  *   - with reconnection also -EMFILE: the file could not be kept. While the
  *     connection is lost 0 is returned: the server that comes back is asked.
  *     A server that then refuses it is not accepted.
@@ -797,7 +841,10 @@ struct rte_vfio_user_dma_range {
  * @return
  *   - 0 on success
  *   - -ENOENT: a range is not exactly one mapping; the others are unmapped
- *   - -ENOMEM, -ENOTCONN, -ETIMEDOUT, or the server's errno
+ *   - -EINVAL: bad argument
+ *   - -EDEADLK: called from dma_cb
+ *   - a request error, see the top of this file: the first one. After -ETIMEDOUT
+ *     and -ENOTCONN the rest was not tried; what was not unmapped stays mapped.
  */
 __rte_experimental
 int
@@ -805,12 +852,16 @@ rte_vfio_user_client_dma_unmap(struct rte_vfio_user_client *client,
 		const struct rte_vfio_user_dma_range *ranges, uint32_t nb_ranges);
 
 /**
- * Unmap everything with one request.
+ * Unmap everything with one request. Waits for other threads that map or unmap,
+ * up to the request timeout.
  *
  * @param client
  *   The client.
  * @return
- *   As rte_vfio_user_client_dma_unmap().
+ *   - 0 on success, also if nothing was mapped
+ *   - -EINVAL: no client
+ *   - -EDEADLK: called from dma_cb
+ *   - a request error, see the top of this file; everything stays mapped
  */
 __rte_experimental
 int
@@ -822,10 +873,10 @@ rte_vfio_user_client_dma_unmap_all(struct rte_vfio_user_client *client);
  * rte_eal_init(). With --no-huge the memory is static and there are no events
  * to follow. Adjacent memory of one file becomes one mapping.
  *
- * Memory is unmapped from the device before the EAL frees it. Memory that is
- * added later and that the server refuses is logged as an error: the EAL does
- * not let its allocation fail, the device cannot reach it. External memory
- * (rte_extmem_register()) has no file and is left out.
+ * Memory is unmapped from the device before the EAL frees it; if that fails the
+ * client disconnects. Memory that is added later and that the server refuses is
+ * logged as an error: the EAL does not let its allocation fail, the device cannot
+ * reach it. External memory (rte_extmem_register()) has no file and is left out.
  *
  * The thread that allocates or frees EAL memory waits for the server while it
  * holds the EAL's memory lock: completions and the dma_cb of this client must
@@ -835,9 +886,10 @@ rte_vfio_user_client_dma_unmap_all(struct rte_vfio_user_client *client);
  *   The client.
  * @return
  *   - 0 on success
- *   - -EEXIST: already mapped
+ *   - -EEXIST: already mapped, or a range of it is
  *   - -ENOTSUP: the EAL's memory has no file descriptors (--in-memory with an
  *     old kernel, or --legacy-mem)
+ *   - an errno of rte_mem_event_callback_register()
  *   - as rte_vfio_user_client_dma_map()
  */
 __rte_experimental
@@ -845,7 +897,8 @@ int
 rte_vfio_user_client_eal_map(struct rte_vfio_user_client *client);
 
 /**
- * Undo rte_vfio_user_client_eal_map().
+ * Undo rte_vfio_user_client_eal_map(). If the server does not unmap all of it the
+ * client disconnects, so that it is not used any more.
  *
  * @param client
  *   The client.

@@ -19,8 +19,11 @@
  * set of values has a fixed meaning: -ENOTCONN (no peer, or the peer is gone,
  * or it broke the framing of its byte stream, which closes the connection),
  * -EPROTO (the peer's reply is malformed; the connection stays), -ETIMEDOUT (no
- * reply in time). Any other value a client function returns for a request is
- * the errno that the server put into its reply.
+ * reply in time; the connection stays, a late reply is dropped), -ENOMEM and
+ * -ENOBUFS (there is no memory here, or the kernel has no room, to send a
+ * request: nothing was sent, the connection stays). Any other value a client
+ * function returns for a request is the errno that the server put into its
+ * reply; -EIO if that is no errno (0, or above 4095).
  */
 
 #include <errno.h>
@@ -43,15 +46,15 @@ extern "C" {
 #define RTE_VFIO_USER_DEFAULT_XFER_SIZE (UINT32_C(1) << 20)
 /** Largest value that max_data_xfer_size may be configured to. */
 #define RTE_VFIO_USER_MAX_XFER_SIZE (UINT32_C(64) << 20)
-/** File descriptors taken with one message unless configured otherwise. */
+/** File descriptors taken with one message unless configured otherwise (ours). */
 #define RTE_VFIO_USER_DEFAULT_MSG_FDS 16
 /** Largest number of file descriptors in one message (Linux SCM_MAX_FD). */
 #define RTE_VFIO_USER_MAX_MSG_FDS 253
 /** DMA mappings of one device unless configured otherwise (specification). */
 #define RTE_VFIO_USER_DEFAULT_DMA_MAPS 65535
-/** Files that DMA mappings of one device share unless configured otherwise. */
+/** Files behind the DMA mappings of one device unless configured otherwise. */
 #define RTE_VFIO_USER_DEFAULT_DMA_FILES 1024
-/** Bytes that DMA mappings of one device take up unless configured otherwise. */
+/** Bytes of address space for DMA memory of one device unless configured otherwise. */
 #define RTE_VFIO_USER_DEFAULT_DMA_BYTES (UINT64_C(8) << 40)
 /** Largest number of interrupts of one index (the limit of MSI-X). */
 #define RTE_VFIO_USER_MAX_VECTORS 2048
@@ -66,13 +69,19 @@ extern "C" {
 struct rte_vfio_user_negotiated {
 	uint16_t major; /**< protocol major version */
 	uint16_t minor; /**< protocol minor version, the lower of both */
-	/** file descriptors the peer takes with one message */
+	/** file descriptors the peer takes with one message, at most 253; may be 0 */
 	uint32_t max_msg_fds;
 	/** data bytes of one message, the lower of both sides */
 	uint32_t max_data_xfer_size;
-	/** DMA mappings that may exist at a time, the lower of both sides */
+	/**
+	 * DMA mappings that may exist at a time, the lower of both sides. The
+	 * client keeps to it; a server enforces its own number only.
+	 */
 	uint32_t max_dma_maps;
-	/** page sizes of DMA mappings or'ed together */
+	/**
+	 * page sizes of DMA mappings or'ed together, as the peer named them;
+	 * nothing is refused for it
+	 */
 	uint64_t pgsizes;
 	/** REGION_WRITE_MULTI may be sent to the server */
 	bool write_multiple;

@@ -87,8 +87,11 @@ struct rte_vfio_user_pci_msix {
  * @param id
  *   Its identity; copied.
  * @return
- *   The configuration space, or NULL with rte_errno EINVAL, EBUSY (server
- *   started) or ENOMEM.
+ *   The configuration space, or NULL with rte_errno:
+ *   - EINVAL: bad argument or identity, or the server has no region of that
+ *     index (num_regions)
+ *   - EBUSY: server started
+ *   - ENOMEM
  */
 __rte_experimental
 struct rte_vfio_user_pci *
@@ -114,7 +117,7 @@ rte_vfio_user_pci_destroy(struct rte_vfio_user_pci *pci);
  *   BAR number, 0 to 5.
  * @param size
  *   Bytes, a power of two: at least 16 (memory; at most 2 GiB if it is 32-bit)
- *   or 4 (I/O, at most 256).
+ *   or 4 (I/O, at most 256). What can be mapped needs a page at least.
  * @param flags
  *   RTE_VFIO_USER_PCI_BAR_* flags.
  * @return
@@ -136,7 +139,11 @@ rte_vfio_user_pci_bar_set(struct rte_vfio_user_pci *pci, uint32_t bar,
  * @param pci
  *   The configuration space.
  * @return
- *   Its offset, or -EEXIST, -ENOSPC, -EBUSY, -EINVAL, -ENOMEM.
+ *   - its offset in the configuration space
+ *   - -EEXIST: there is one already
+ *   - -ENOSPC: no room in the first 256 bytes
+ *   - -EBUSY: server started
+ *   - -EINVAL: bad argument; -ENOMEM
  */
 __rte_experimental
 int
@@ -149,7 +156,11 @@ rte_vfio_user_pci_cap_pm_add(struct rte_vfio_user_pci *pci);
  * @param pci
  *   The configuration space.
  * @return
- *   Its offset, or -EEXIST, -ENOSPC, -EBUSY, -EINVAL, -ENOMEM.
+ *   - its offset in the configuration space
+ *   - -EEXIST: there is one already
+ *   - -ENOSPC: no room in the first 256 bytes
+ *   - -EBUSY: server started
+ *   - -EINVAL: bad argument; -ENOMEM
  */
 __rte_experimental
 int
@@ -164,7 +175,10 @@ rte_vfio_user_pci_cap_express_add(struct rte_vfio_user_pci *pci);
  * @param msix
  *   The place of its structures; copied.
  * @return
- *   Its offset, or -EINVAL, -EEXIST, -ENOSPC, -EBUSY, -ENOMEM.
+ *   - its offset in the configuration space
+ *   - -EINVAL: bad argument; a number of vectors, BAR or offset that is not as
+ *     above
+ *   - -EEXIST, -ENOSPC, -EBUSY, -ENOMEM: as rte_vfio_user_pci_cap_pm_add()
  */
 __rte_experimental
 int
@@ -194,7 +208,7 @@ rte_vfio_user_pci_intx_set(struct rte_vfio_user_pci *pci, bool asserted);
  * @param pci
  *   The configuration space.
  * @return
- *   true if so.
+ *   true if so; false without an MSI-X capability.
  */
 __rte_experimental
 bool

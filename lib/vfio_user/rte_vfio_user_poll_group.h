@@ -80,7 +80,8 @@ rte_vfio_user_poll_group_destroy(struct rte_vfio_user_poll_group *group);
  *   - 0 on success
  *   - -EEXIST: it is in this group
  *   - -EINVAL: bad argument
- *   - -ENOMEM, or -ENOSPC: the user's limit of epoll watches
+ *   - -ENOMEM; -ENOSPC: the user's limit of epoll watches; -ELOOP: the group is
+ *     watched by too many epoll instances inside of each other
  */
 __rte_experimental
 int
@@ -129,7 +130,8 @@ rte_vfio_user_poll_group_remove(struct rte_vfio_user_poll_group *group,
  *   - -ENOENT: it is not in from, or another call takes it out
  *   - -EEXIST: it is in to
  *   - -EINVAL: bad argument
- *   - -ENOMEM, or -ENOSPC: the user's limit of epoll watches
+ *   - -ENOMEM; -ENOSPC: the user's limit of epoll watches; -ELOOP: the group is
+ *     watched by too many epoll instances inside of each other
  */
 __rte_experimental
 int
@@ -161,7 +163,7 @@ rte_vfio_user_poll_group_fd(const struct rte_vfio_user_poll_group *group);
  * @return
  *   - the number of messages and events handled, 0 if there was nothing to do
  *   - -EBUSY: another thread is inside of this function, or a callback of a
- *     server of the group called it
+ *     server of the group called it; nothing was done
  *   - -EINVAL: bad argument
  */
 __rte_experimental

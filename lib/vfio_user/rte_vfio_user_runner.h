@@ -12,7 +12,17 @@
  * A convenience for applications which do not want to poll their servers
  * themselves: a thread around a poll group (rte_vfio_user_poll_group.h), which
  * sleeps while no server has something to do. All callbacks of the servers run
- * in it. Servers can be added and removed while it runs.
+ * in it. Servers can be added and removed while it runs:
+ *
+ *     runner = rte_vfio_user_runner_create("mydev");
+ *     rte_vfio_user_runner_add(runner, srv);
+ *     ...
+ *     rte_vfio_user_runner_remove(runner, srv);
+ *     rte_vfio_user_server_destroy(srv);
+ *     rte_vfio_user_runner_destroy(runner);
+ *
+ * The runner refers to its servers: one is removed, or the runner destroyed,
+ * before the server is destroyed.
  */
 
 #include <rte_compat.h>
@@ -32,7 +42,10 @@ struct rte_vfio_user_runner;
  * @param name
  *   Name of the thread, up to 15 characters are used.
  * @return
- *   The runner, or NULL with rte_errno EINVAL, ENOMEM, EMFILE or EAGAIN.
+ *   The runner, or NULL with rte_errno:
+ *   - EINVAL: no name
+ *   - ENOMEM, EMFILE, ENFILE
+ *   - EAGAIN: the limit of threads
  */
 __rte_experimental
 struct rte_vfio_user_runner *
@@ -58,7 +71,10 @@ rte_vfio_user_runner_destroy(struct rte_vfio_user_runner *runner);
  * @param srv
  *   A started server that nobody else polls.
  * @return
- *   0, or -EINVAL, -EEXIST, -ENOMEM, -ENOSPC.
+ *   - 0 on success
+ *   - -EEXIST: the runner has it
+ *   - -EINVAL: bad argument
+ *   - -ENOMEM; -ENOSPC: the user's limit of epoll watches
  */
 __rte_experimental
 int
@@ -76,7 +92,10 @@ rte_vfio_user_runner_add(struct rte_vfio_user_runner *runner,
  * @param srv
  *   A server of the runner.
  * @return
- *   0, or -EINVAL, -ENOENT.
+ *   - 0 on success
+ *   - -ENOENT: it is not in the runner, or another call takes it out. The thread
+ *     is outside of its callbacks, unless it is the caller.
+ *   - -EINVAL: bad argument
  */
 __rte_experimental
 int

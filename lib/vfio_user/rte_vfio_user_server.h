@@ -16,7 +16,7 @@
  *     srv = rte_vfio_user_server_create(&conf);
  *     rte_vfio_user_server_region_set(srv, VFIO_PCI_BAR0_REGION_INDEX, &bar0);
  *     rte_vfio_user_server_irq_set(srv, VFIO_PCI_MSIX_IRQ_INDEX, 4, flags);
- *     rte_vfio_user_server_ops_set(srv, &ops);
+ *     rte_vfio_user_server_ops_set(srv, &ops, priv);
  *     rte_vfio_user_server_start(srv);
  *     while (running) {
  *             poll rte_vfio_user_server_fd(srv) for input, or spin
@@ -27,19 +27,24 @@
  * Threads. The library creates none (rte_vfio_user_runner.h has one for
  * applications that want it). The functions fall in three groups:
  *
- * - *set-up* (create, region_set, irq_set, ops_set, ..., start): one thread,
- *   before start; after start they return -EBUSY.
- * - *poller* (poll, destroy): one thread at a time. All callbacks run in it,
- *   inside poll() or destroy().
+ * - *set-up* (create, region_set, region_ioeventfd_add, irq_set, ops_set,
+ *   dma_ops_set, start): one thread, before start; after start they return
+ *   -EBUSY.
+ * - *poller* (poll, negotiated, dma_lookup, dma_count, destroy): one thread at
+ *   a time. All callbacks run in it, inside poll() or destroy().
  * - *any thread* (irq_trigger, irq_set_level, irq_state, irq_fd, dma_read,
- *   dma_write, dma_submit, region_complete, quiesce_complete, and reader
- *   sections by their own reader): at any time between start and destroy.
+ *   dma_write, dma_submit, region_complete, quiesce_complete, dma_reader_create,
+ *   dma_reader_destroy, and reader sections by their own reader): at any time
+ *   between start and destroy. fd and priv: between create and destroy.
  *
  * No library lock is held while a callback runs.
  *
  * Ownership. File descriptors given to a set-up function stay the caller's:
  * the library keeps a duplicate of its own. File descriptors received from the
  * client belong to the library and are closed by it.
+ *
+ * Order of the end: remove the device from its poll group or runner, destroy its
+ * readers, destroy the device.
  */
 
 #include <stdbool.h>
@@ -80,17 +85,24 @@ struct rte_vfio_user_server_conf {
 	 * -EADDRINUSE. NULL with listen_fd or conn_fd.
 	 */
 	const char *sock_path;
-	/** Inherited listening socket (socket activation), or -1. */
+	/**
+	 * Inherited listening socket (socket activation), or -1. Duplicated;
+	 * start() makes it non-blocking, for all who share it.
+	 */
 	int listen_fd;
-	/** Inherited connected socket to serve at once, or -1. */
+	/**
+	 * Inherited connected socket to serve, or -1. Duplicated: the caller
+	 * should close it, so that the peer sees the end. There is no other
+	 * client after this one.
+	 */
 	int conn_fd;
-	/** Mode of the socket file; 0 means 0600. */
+	/** Mode of the socket file, permission bits only; 0 means 0600. */
 	mode_t sock_mode;
 	/** RTE_VFIO_USER_SERVER_F_* flags. */
 	uint32_t flags;
-	/** Number of regions; 0 means VFIO_PCI_NUM_REGIONS (9). */
+	/** Number of regions, up to 1024; 0 means VFIO_PCI_NUM_REGIONS (9). */
 	uint32_t num_regions;
-	/** Number of interrupt indexes; 0 means VFIO_PCI_NUM_IRQS (5). */
+	/** Number of interrupt indexes, up to 64; 0 means VFIO_PCI_NUM_IRQS (5). */
 	uint32_t num_irqs;
 	/** Data bytes of one message, up to RTE_VFIO_USER_MAX_XFER_SIZE; 0: 1 MiB. */
 	uint32_t max_data_xfer_size;
@@ -115,7 +127,10 @@ struct rte_vfio_user_server_conf {
 	 * replies; 0 means 10000.
 	 */
 	uint32_t msg_timeout_ms;
-	/** Milliseconds to wait for the reply to a DMA_READ or DMA_WRITE; 0: 10000. */
+	/**
+	 * Milliseconds to wait for the reply to one DMA_READ or DMA_WRITE
+	 * message; 0 means 10000.
+	 */
 	uint32_t dma_timeout_ms;
 	/** Returned by rte_vfio_user_server_priv(). */
 	void *priv;
@@ -142,7 +157,9 @@ rte_vfio_user_server_conf_init(struct rte_vfio_user_server_conf *conf);
  *   - EINVAL: a value is out of range, or not exactly one of sock_path,
  *     listen_fd and conn_fd is given
  *   - ENAMETOOLONG: sock_path does not fit a UNIX socket address
- *   - ENOMEM, EMFILE, ENFILE: out of memory or file descriptors
+ *   - EBADF: listen_fd or conn_fd is not open
+ *   - ENOMEM, EMFILE, ENFILE: out of memory or file descriptors; ENOSPC: the
+ *     user's limit of epoll watches
  */
 __rte_experimental
 struct rte_vfio_user_server *
@@ -156,8 +173,11 @@ rte_vfio_user_server_create(const struct rte_vfio_user_server_conf *conf);
  * @return
  *   - 0 on success
  *   - -EBUSY: already started
- *   - -EADDRINUSE: somebody listens on the path
- *   - -EINVAL, or another errno of socket(2), bind(2), listen(2), unlink(2)
+ *   - -EADDRINUSE: somebody listens on the path, or it is no socket
+ *   - -EINVAL: bad argument
+ *   - -ENOMEM, -EMFILE, -ENFILE, -ENOSPC, or another errno of socket(2),
+ *     bind(2), listen(2), chmod(2), unlink(2). It can be tried again, but not
+ *     with conn_fd, which is closed.
  */
 __rte_experimental
 int
@@ -166,9 +186,12 @@ rte_vfio_user_server_start(struct rte_vfio_user_server *srv);
 /**
  * Stop and free a device: the client is disconnected (with the callbacks of a
  * lost connection), the socket file removed, all its file descriptors closed.
- * Threads that wait in dma_read() or dma_write() return -ENOTCONN first.
- * Blocks while a reader is inside a read section. Must not be called from a
- * callback of the device; no other function may be called on it meanwhile.
+ * Threads that are inside dma_read(), dma_write() or dma_submit() are waited
+ * for; those that wait for the client return -ENOTCONN.
+ *
+ * Its readers must have been destroyed, and it must have been removed from its
+ * poll group or runner. Must not be called from a callback of the device; no
+ * other function may be called on it meanwhile.
  *
  * @param srv
  *   The device, or NULL.
@@ -204,7 +227,7 @@ rte_vfio_user_server_fd(const struct rte_vfio_user_server *srv);
  *   The started device.
  * @return
  *   - the number of messages and events handled, 0 if there was nothing to do
- *   - -EINVAL: not started
+ *   - -EINVAL: no device, or not started
  *   - -EBUSY: called from a callback of this device
  */
 __rte_experimental
@@ -217,7 +240,7 @@ rte_vfio_user_server_poll(struct rte_vfio_user_server *srv);
  * @param srv
  *   The device.
  * @return
- *   The pointer given at creation.
+ *   The pointer given at creation; NULL for a NULL device.
  */
 __rte_experimental
 void *
@@ -268,11 +291,14 @@ struct rte_vfio_user_region_access {
  * @param priv
  *   The priv pointer of the region.
  * @return
- *   - the number of bytes done (less than count is a short access)
+ *   - the number of bytes done (less than count is a short access; more is
+ *     answered EIO)
  *   - a negative errno, sent to the client
  *   - RTE_VFIO_USER_PENDING: rte_vfio_user_server_region_complete() finishes
  *     it; the data of a write must have been copied. Later requests of this
  *     client wait.
+ *   Of a write by REGION_WRITE_MULTI only whether it failed is reported; one
+ *   that failed ends the message.
  */
 typedef ssize_t (*rte_vfio_user_region_cb_t)(struct rte_vfio_user_server *srv,
 		const struct rte_vfio_user_region_access *acc, void *priv);
@@ -304,23 +330,36 @@ struct rte_vfio_user_mmap_area {
 struct rte_vfio_user_region_conf {
 	uint64_t size; /**< bytes; 0 is an absent region */
 	uint32_t flags; /**< RTE_VFIO_USER_REGION_F_* */
-	/** Handles accesses; NULL: the region is plain memory at base. */
+	/**
+	 * Handles accesses by messages; NULL: the region is plain memory at
+	 * base.
+	 */
 	rte_vfio_user_region_cb_t cb;
 	void *priv; /**< passed to cb */
-	/** Memory of the region when cb is NULL; size bytes, not freed. */
+	/**
+	 * Memory of the region when cb is NULL: size bytes, not freed, accessed
+	 * by the poller until the device is destroyed.
+	 */
 	void *base;
-	/** File behind the mappable parts, or -1: not mappable. */
+	/**
+	 * File behind the mappable parts, or -1: not mappable. Not accessed
+	 * here: cb or base has to show the same memory.
+	 */
 	int fd;
 	uint64_t fd_offset; /**< page aligned offset in fd of the region's start */
-	/** Mappable areas, ascending; NULL with fd >= 0: the whole region. */
+	/**
+	 * Mappable areas, ascending; copied. NULL with fd >= 0: the whole
+	 * region, whose size must be page aligned then.
+	 */
 	const struct rte_vfio_user_mmap_area *areas;
-	uint32_t nb_areas; /**< number of areas */
-	uint32_t type; /**< with RTE_VFIO_USER_REGION_F_TYPE */
-	uint32_t subtype; /**< with RTE_VFIO_USER_REGION_F_TYPE */
+	uint32_t nb_areas; /**< number of areas, up to 128 */
+	uint32_t type; /**< VFIO region type, with RTE_VFIO_USER_REGION_F_TYPE */
+	uint32_t subtype; /**< its subtype, with RTE_VFIO_USER_REGION_F_TYPE */
 };
 
 /**
- * Describe a region. Set-up only.
+ * Describe a region. Set-up only. Describing it again replaces the former
+ * description and its ioeventfds.
  *
  * @param srv
  *   The device.
@@ -331,9 +370,10 @@ struct rte_vfio_user_region_conf {
  * @return
  *   - 0 on success
  *   - -EINVAL: bad index, flags, or areas (not page aligned, overlapping, out
- *     of the region); no cb and no base
+ *     of the region, too many); a region that can be accessed has neither cb nor
+ *     base; an absent one has a file
  *   - -EBUSY: started
- *   - -ENOMEM, -EMFILE
+ *   - -ENOMEM, -EMFILE; -EBADF: a file descriptor is not open
  */
 __rte_experimental
 int
@@ -351,7 +391,8 @@ struct rte_vfio_user_ioeventfd {
 };
 
 /**
- * Add an ioeventfd to a region, offered by GET_REGION_IO_FDS. Set-up only.
+ * Add an ioeventfd to a region, offered by GET_REGION_IO_FDS. Set-up only. A
+ * region has 4096 at most.
  *
  * @param srv
  *   The device.
@@ -361,7 +402,7 @@ struct rte_vfio_user_ioeventfd {
  *   Description; copied, the fd is duplicated.
  * @return
  *   - 0 on success
- *   - -EINVAL: bad index, size or fd, or outside the region
+ *   - -EINVAL: bad index or size, no eventfd, outside the region, or too many
  *   - -EBUSY: started
  *   - -ENOMEM, -EMFILE
  */
@@ -385,8 +426,8 @@ rte_vfio_user_server_region_ioeventfd_add(struct rte_vfio_user_server *srv,
  *   The bytes read (result bytes, copied), or NULL for a write or an error.
  * @return
  *   - 0 on success
- *   - -ESTALE: no such access waits (its client is gone)
- *   - -EINVAL: result is larger than the access, or data missing
+ *   - -ESTALE: no such access waits (its client is gone, or it was completed)
+ *   - -EINVAL: no device, result is larger than the access, or data missing
  *   - -ENOMEM
  */
 __rte_experimental
@@ -397,7 +438,8 @@ rte_vfio_user_server_region_complete(struct rte_vfio_user_server *srv,
 /* ----------------------------------------------------------- interrupts */
 
 /**
- * Describe an interrupt index. Set-up only.
+ * Describe an interrupt index. Set-up only; indexes that are not described have
+ * no interrupts.
  *
  * @param srv
  *   The device.
@@ -423,7 +465,7 @@ rte_vfio_user_server_irq_set(struct rte_vfio_user_server *srv, uint32_t index,
  * Trigger an interrupt: a write to the client's eventfd, without a lock. It
  * does not wait if the client let the counter fill up.
  * While the interrupt is masked it is held back and delivered at the unmask,
- * once. Any thread.
+ * once. On an automasked index delivery masks it. Any thread.
  *
  * @param srv
  *   The device.
@@ -433,7 +475,7 @@ rte_vfio_user_server_irq_set(struct rte_vfio_user_server *srv, uint32_t index,
  *   Interrupt of the index.
  * @return
  *   - 0: delivered, or held back by a mask
- *   - -ENOENT: the client assigned no eventfd to it
+ *   - -ENOENT: the client assigned no eventfd to it; nothing is remembered
  *   - -EINVAL: no such interrupt
  */
 __rte_experimental
@@ -525,7 +567,10 @@ enum rte_vfio_user_reset {
 	 * still there during the callback and released after it.
 	 */
 	RTE_VFIO_USER_RESET_LOST_CONN,
-	/** Function level reset through the PCIe capability. */
+	/**
+	 * Function level reset through the PCIe capability. Not offered by
+	 * rte_vfio_user_pci.h yet, so no device is reset for this reason.
+	 */
 	RTE_VFIO_USER_RESET_PCI_FLR,
 };
 
@@ -542,17 +587,21 @@ struct rte_vfio_user_server_ops {
 	/**
 	 * Stop the data path before a DMA map, DMA unmap, interrupt change or
 	 * reset. Returns 0: it is stopped; a negative errno: the command fails
-	 * with it; RTE_VFIO_USER_PENDING: it is stopped when
+	 * with it, without resume(); RTE_VFIO_USER_PENDING: it is stopped when
 	 * rte_vfio_user_server_quiesce_complete() is called, later requests of
 	 * this client wait.
 	 */
 	int (*quiesce)(struct rte_vfio_user_server *srv, void *priv);
 	/**
-	 * The command that asked for quiesce() has been carried out, or its
-	 * client left before quiesce() was complete (after reset()).
+	 * The command that asked for quiesce() has been carried out or has
+	 * failed, or its client left before quiesce() was complete (after
+	 * reset()). Also called when there is no quiesce callback.
 	 */
 	void (*resume)(struct rte_vfio_user_server *srv, void *priv);
-	/** The client changed an interrupt of an index by SET_IRQS. */
+	/**
+	 * The client changed, or triggered, count interrupts of an index from
+	 * start on by SET_IRQS; count 0: it disabled all of them.
+	 */
 	void (*irq_changed)(struct rte_vfio_user_server *srv, uint32_t index,
 			    uint32_t start, uint32_t count, void *priv);
 };
@@ -588,7 +637,7 @@ rte_vfio_user_server_ops_set(struct rte_vfio_user_server *srv,
  * @return
  *   - 0 on success
  *   - -ESTALE: no quiesce is outstanding (its client is gone)
- *   - -EINVAL: status is positive
+ *   - -EINVAL: no device, or status is positive
  */
 __rte_experimental
 int
@@ -622,8 +671,10 @@ struct rte_vfio_user_dma_info {
 /** Notifications of DMA mappings; each is optional. Poller thread. */
 struct rte_vfio_user_dma_ops {
 	/**
-	 * A mapping was added. A negative errno refuses it: it is undone and
-	 * the client gets that errno. @p info is valid during the call only.
+	 * A mapping was added. A negative errno refuses it: it is undone,
+	 * without unmap(), and the client gets that errno. @p info is valid
+	 * during the call only; what it refers to (va, fd) until unmap() has
+	 * returned.
 	 */
 	int (*map)(struct rte_vfio_user_server *srv,
 		   const struct rte_vfio_user_dma_info *info, void *priv);
@@ -663,7 +714,9 @@ rte_vfio_user_server_dma_ops_set(struct rte_vfio_user_server *srv,
  * @param iova
  *   Address.
  * @param info
- *   Where to store its description.
+ *   Where to store its description; what it refers to (va, fd) is valid until
+ *   the unmap notification of the mapping has returned, thus until poll() is
+ *   called again.
  * @return
  *   - 0 on success
  *   - -ENOENT: not mapped
@@ -681,7 +734,7 @@ rte_vfio_user_server_dma_lookup(const struct rte_vfio_user_server *srv,
  * @param srv
  *   The device.
  * @return
- *   The number of mappings.
+ *   The number of mappings; 0 for a NULL device.
  */
 __rte_experimental
 uint32_t
@@ -713,7 +766,8 @@ typedef void *(*rte_vfio_user_dma_lookup_t)(struct rte_vfio_user_dma_reader *rea
  * rte_vfio_user_dma_end() the addresses that rte_vfio_user_dma_va() returned
  * stay mapped: a DMA_UNMAP of the client is answered only after the section
  * ended. Keep sections short (a burst); do not call dma_read(), dma_write() or
- * destroy() inside one. All fields are private to the library.
+ * dma_submit() inside one, and do not nest them. All fields are private to the
+ * library.
  */
 struct rte_vfio_user_dma_reader {
 	/** Odd inside a section. Written by the reader only. */
@@ -731,7 +785,7 @@ struct rte_vfio_user_dma_reader {
 } __rte_cache_aligned;
 
 /**
- * Create a reader. Any thread.
+ * Create a reader. Any thread. The lookup that suits the cpu is chosen here.
  *
  * @param srv
  *   The device.
@@ -744,8 +798,8 @@ struct rte_vfio_user_dma_reader *
 rte_vfio_user_server_dma_reader_create(struct rte_vfio_user_server *srv);
 
 /**
- * Destroy a reader, outside of a section. Any thread; all readers must be
- * destroyed before the device.
+ * Destroy a reader, outside of a section. Any thread; all readers of a device
+ * must be destroyed before it is.
  *
  * @param reader
  *   The reader, or NULL.
@@ -844,9 +898,8 @@ rte_vfio_user_dma_next(const struct rte_vfio_user_dma_reader *reader,
 
 /**
  * Copy from the client's memory, however it is reached: mapped, by file I/O,
- * or by DMA_READ messages split to the negotiated size. Blocks for the latter
- * up to the timeout of the configuration. Any thread, outside of read
- * sections.
+ * or by DMA_READ messages split to the negotiated size, 128 KiB at most. Blocks
+ * for each message up to dma_timeout_ms. Any thread, outside of read sections.
  *
  * Inside a region callback it works only with clients that serve requests
  * while they wait for a reply (this library's does, QEMU's does not), and
@@ -862,11 +915,14 @@ rte_vfio_user_dma_next(const struct rte_vfio_user_dma_reader *reader,
  *   - 0: all bytes were copied
  *   - -EFAULT: an address is not mapped
  *   - -EPERM: a mapping does not allow reading
- *   - -EIO: a short reply, or the client truncated its memory
+ *   - -EIO: a short reply, the end of a file, or the client truncated its memory
  *     (rte_vfio_user_sigbus.h)
+ *   - another errno of pread(2) or pwrite(2)
  *   - -ENOTCONN, -ETIMEDOUT, -EPROTO (malformed reply), or the client's errno
- *   - -EAGAIN: 1024 requests are in flight; -ENOMEM
+ *   - -EAGAIN: 1024 requests are in flight; -ENOMEM, -ENOBUFS: a request could
+ *     not be sent
  *   - -EINVAL: bad argument
+ *   On an error some bytes may have been copied.
  */
 __rte_experimental
 int
@@ -975,12 +1031,13 @@ typedef void (*rte_vfio_user_dma_cb_t)(struct rte_vfio_user_server *srv,
  *   Number of pieces.
  * @param cb
  *   Called exactly once if this function returned 0, possibly before it
- *   returns.
+ *   returns; with -ENOTCONN when the client goes or the device is destroyed.
  * @param arg
  *   Passed to cb.
  * @return
  *   - 0: cb was or will be called
- *   - -EINVAL, -ENOMEM: nothing was done, cb is not called
+ *   - -EINVAL: bad argument, or no pieces; -ENOMEM: nothing was done, cb is not
+ *     called
  */
 __rte_experimental
 int
