@@ -59,8 +59,9 @@
  *
  * Ownership. File descriptors passed to a function stay the caller's; they may
  * be closed when it has returned. File descriptors returned by a function are
- * the caller's to close. Memory given to the device stays the application's; it
- * must stay until it is unmapped from the device, or the client is destroyed.
+ * the caller's to close. Memory given to the device stays the application's,
+ * which unmaps it from the device before it uses it for something else: the end
+ * of the connection alone does not stop a server before it has noticed.
  */
 
 #include <stdbool.h>
