@@ -261,7 +261,8 @@ rte_vfio_user_client_destroy(struct rte_vfio_user_client *client);
 /**
  * The file descriptor that becomes readable (poll, epoll) when
  * rte_vfio_user_client_poll() has something to do. The same for the life of
- * the client; must not be read or closed.
+ * the client; must not be read or closed. Watch it by level-triggered events,
+ * without EPOLLET.
  *
  * @param client
  *   The client.

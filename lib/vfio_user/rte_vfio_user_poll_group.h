@@ -142,7 +142,8 @@ rte_vfio_user_poll_group_move(struct rte_vfio_user_poll_group *from,
 /**
  * The file descriptor that becomes readable (poll, epoll) when
  * rte_vfio_user_poll_group_poll() has something to do. It stays the same for
- * the life of the group and must not be read or closed. Any thread.
+ * the life of the group and must not be read or closed. Watch it by
+ * level-triggered events, without EPOLLET. Any thread.
  *
  * @param group
  *   The group.

@@ -206,7 +206,8 @@ rte_vfio_user_server_destroy(struct rte_vfio_user_server *srv);
 /**
  * The file descriptor that becomes readable (poll, epoll) when
  * rte_vfio_user_server_poll() has something to do. It stays the same for the
- * life of the device and must not be read or closed.
+ * life of the device and must not be read or closed. Watch it by
+ * level-triggered events, without EPOLLET. Any thread.
  *
  * @param srv
  *   The device.
