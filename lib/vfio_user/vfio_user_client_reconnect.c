@@ -337,8 +337,8 @@ go_down(struct rte_vfio_user_client *client)
 	uint64_t now = vfio_user_now();
 
 	/* a server that is up and goes at once is not met any more often */
-	if (now - link->up_since >= BACKOFF_MAX_NS)
-		link->backoff_ns = BACKOFF_MIN_NS;
+	link->backoff_ns = now - link->up_since >= BACKOFF_MAX_NS ? BACKOFF_MIN_NS :
+		RTE_MIN(link->backoff_ns * 2, BACKOFF_MAX_NS);
 	link->retry_at = now + link->backoff_ns;
 	link->give_up_at = link->timeout_ns > UINT64_MAX - now ? UINT64_MAX :
 		now + link->timeout_ns;
@@ -497,6 +497,9 @@ vfio_user_client_drive(struct rte_vfio_user_client *client)
 		parked = !resume_parked(client, 0);
 	link->wake_at = next_wake(client, parked);
 	vfio_user_client_rearm(client);
+	/* a wake-up that came meanwhile may have been disarmed */
+	if (__atomic_load_n(&link->todo, __ATOMIC_ACQUIRE))
+		vfio_user_client_arm(client, vfio_user_now());
 }
 
 void

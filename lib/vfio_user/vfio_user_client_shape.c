@@ -296,6 +296,8 @@ take_region(struct rte_vfio_user_client *client, uint64_t index, int status,
 	struct vfio_user_client_region_info region;
 	int ret;
 
+	if (status < 0 && !is_answer(status))
+		return status;
 	if (status < 0)
 		return compare_region(client, i, &refused);
 	if (reply->len < sizeof(*region.info))
@@ -351,6 +353,8 @@ take_irq(struct rte_vfio_user_client *client, uint64_t index, int status,
 	const struct vfio_user_client_shape_irq *old = &client->link.shape.irqs[i];
 	struct vfio_irq_info info = { 0 };
 
+	if (status < 0 && !is_answer(status))
+		return status;
 	if (status == 0) {
 		if (reply->len < sizeof(info))
 			return -EPROTO;

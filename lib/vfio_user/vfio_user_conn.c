@@ -232,22 +232,21 @@ break_locked(struct vfio_user_conn *conn)
 void
 vfio_user_conn_abort(struct vfio_user_conn *conn)
 {
+	struct vfio_user_req_list gone = TAILQ_HEAD_INITIALIZER(gone);
 	struct vfio_user_req *req;
 
+	/* all at once: later ones may be those of the next connection */
 	pthread_mutex_lock(&conn->lock);
 	break_locked(conn);
+	while ((req = TAILQ_FIRST(&conn->pending)) != NULL) {
+		unlink_req(conn, req);
+		TAILQ_INSERT_TAIL(&gone, req, next);
+	}
+	pthread_cond_broadcast(&conn->cond);
 	pthread_mutex_unlock(&conn->lock);
 
-	for (;;) {
-		pthread_mutex_lock(&conn->lock);
-		req = TAILQ_FIRST(&conn->pending);
-		if (req != NULL)
-			unlink_req(conn, req);
-		else
-			pthread_cond_broadcast(&conn->cond);
-		pthread_mutex_unlock(&conn->lock);
-		if (req == NULL)
-			break;
+	while ((req = TAILQ_FIRST(&gone)) != NULL) {
+		TAILQ_REMOVE(&gone, req, next);
 		finish_req(conn, req, -ENOTCONN, NULL);
 	}
 }

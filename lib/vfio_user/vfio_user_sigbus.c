@@ -156,6 +156,8 @@ replace(uintptr_t addr)
 		    (long)(MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE),
 		    -1L, 0L) < 0)
 		return false;
+	/* and after it: who mended meanwhile has to look at the memory again */
+	__atomic_store_n(&map.owner->broken, 1, __ATOMIC_SEQ_CST);
 	/* it fails only when full, and is readable then */
 	if (map.owner->wake_fd >= 0)
 		syscall(SYS_write, (long)map.owner->wake_fd, &one, sizeof(one));
