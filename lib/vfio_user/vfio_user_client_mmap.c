@@ -213,7 +213,10 @@ register_area(struct rte_vfio_user_client *client,
 	      struct vfio_user_client_area *area)
 {
 	const uint64_t mask = page_mask();
+	int ret = watch_sigbus(client);
 
+	if (ret < 0)
+		return ret;
 	area->slot = vfio_user_sigbus_register(&client->sigbus, region->base + area->offset,
 					       (area->size + mask) & ~mask,
 					       (uint32_t)region->prot);
@@ -235,9 +238,6 @@ map_region(struct rte_vfio_user_client *client,
 	if ((from->info->flags & access) == 0 || from->info->size == 0 ||
 	    nb_areas == 0)
 		return -ENOTSUP;
-	ret = watch_sigbus(client);
-	if (ret < 0)
-		return ret;
 	ret = reserve(from->info, nb_areas, &region);
 	if (ret < 0)
 		return ret;
