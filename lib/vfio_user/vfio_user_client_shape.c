@@ -62,12 +62,28 @@ same_areas(const struct vfio_user_client_shape_region *a,
 
 /* ------------------------------------------------------------- recording */
 
-/* An answer of the server itself, and not the lack of one. */
+/*
+ * Whether a request failed for a reason that may pass, and not by an answer
+ * that belongs to the device.
+ */
 static bool
-is_answer(int error)
+may_pass(int error)
 {
-	return error != -ENOTCONN && error != -ETIMEDOUT && error != -ENOMEM &&
-		error != -EPROTO && error != -EMFILE;
+	switch (-error) {
+	case EAGAIN:
+	case EINTR:
+	case EMFILE:
+	case ENFILE:
+	case ENOBUFS:
+	case ENOMEM:
+	case ENOTCONN:
+	case EPROTO:
+	case ETIMEDOUT:
+	case ETOOMANYREFS:
+		return true;
+	default:
+		return false;
+	}
 }
 
 static int
@@ -79,7 +95,7 @@ record_region(struct rte_vfio_user_client *client, uint32_t index,
 
 	if (ret < 0) {
 		shape->error = ret;
-		return is_answer(ret) ? 0 : ret;
+		return may_pass(ret) ? ret : 0;
 	}
 	ret = describe_region(&region, shape);
 	vfio_user_client_region_info_release(&region);
@@ -96,7 +112,7 @@ record_irq(struct rte_vfio_user_client *client, uint32_t index,
 	shape->error = ret;
 	shape->flags = info.flags;
 	shape->count = info.count;
-	return is_answer(ret) ? 0 : ret;
+	return may_pass(ret) ? ret : 0;
 }
 
 int
@@ -296,10 +312,8 @@ take_region(struct rte_vfio_user_client *client, uint64_t index, int status,
 	struct vfio_user_client_region_info region;
 	int ret;
 
-	if (status < 0 && !is_answer(status))
-		return status;
 	if (status < 0)
-		return compare_region(client, i, &refused);
+		return may_pass(status) ? status : compare_region(client, i, &refused);
 	if (reply->len < sizeof(*region.info))
 		return -EPROTO;
 	region.info = malloc(reply->len);
@@ -353,7 +367,7 @@ take_irq(struct rte_vfio_user_client *client, uint64_t index, int status,
 	const struct vfio_user_client_shape_irq *old = &client->link.shape.irqs[i];
 	struct vfio_irq_info info = { 0 };
 
-	if (status < 0 && !is_answer(status))
+	if (may_pass(status))
 		return status;
 	if (status == 0) {
 		if (reply->len < sizeof(info))
