@@ -69,7 +69,7 @@ vfio_user_fd_close(int fd)
 		close(fd);
 }
 
-bool
+int
 vfio_user_fd_is_eventfd(int fd)
 {
 	static const char kind[] = "anon_inode:[eventfd]";
@@ -78,6 +78,8 @@ vfio_user_fd_is_eventfd(int fd)
 
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	len = readlink(path, target, sizeof(target));
+	if (len < 0)
+		return -errno;
 	return len == (ssize_t)strlen(kind) && memcmp(target, kind, len) == 0;
 }
 

@@ -45,8 +45,8 @@ int vfio_user_fd_dup(int fd);
 /** Close a file descriptor unless it is negative. */
 void vfio_user_fd_close(int fd);
 
-/** Whether a file descriptor is an eventfd (kernel VFIO takes no other). */
-bool vfio_user_fd_is_eventfd(int fd);
+/** 1: an eventfd (kernel VFIO takes no other), 0: not one, -errno: not known. */
+int vfio_user_fd_is_eventfd(int fd);
 
 /** Whether a file can no more be truncated (F_SEAL_SHRINK). */
 bool vfio_user_fd_is_sealed(int fd);

@@ -434,7 +434,7 @@ check_set(const struct vfio_user_irqs *irqs, const struct vfio_irq_set *set,
 	    (idx->flags & VFIO_IRQ_INFO_EVENTFD) == 0)
 		return -ENOTTY;
 	for (i = 0; i < fds->nb; i++)
-		if (!vfio_user_fd_is_eventfd(fds->fd[i]))
+		if (vfio_user_fd_is_eventfd(fds->fd[i]) != 1)
 			return -EINVAL;
 	return 0;
 }

@@ -199,7 +199,7 @@ vfio_user_regions_add_io(struct vfio_user_regions *regions, uint32_t index,
 	struct vfio_user_region *region;
 	int ret;
 
-	if (index >= regions->nb || io == NULL || !vfio_user_fd_is_eventfd(io->fd))
+	if (index >= regions->nb || io == NULL || vfio_user_fd_is_eventfd(io->fd) != 1)
 		return -EINVAL;
 	region = &regions->region[index];
 	if (io->size > 8 || (io->size & (io->size - 1)) != 0 ||
