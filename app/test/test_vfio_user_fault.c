@@ -20,8 +20,9 @@
 
 #define DO(call) TEST_ASSERT_SUCCESS(call, #call)
 
-/* In the short form so many system calls of a kind fail, spread evenly. */
-#define SHORT_CALLS 12u
+/* In the short form so many calls of a kind fail, spread evenly. */
+#define SHORT_CALLS 8u
+#define SHORT_ALLOCS 32u
 
 static char dir[] = "/tmp/vfio-user-fault-XXXXXX";
 static struct fault_dev bystander;
@@ -109,30 +110,6 @@ check_result(int ret, const struct test_fault *fault, bool failed)
 	return TEST_SUCCESS;
 }
 
-/* The present client works, or knows that it is lost; a new one works. */
-static int
-check_device(struct fault_dev *dev)
-{
-	struct vfio_device_info info;
-	int ret;
-
-	fault_stop_poller(dev);
-	if (dev->client != NULL) {
-		ret = rte_vfio_user_client_device_info(dev->client, &info);
-		TEST_ASSERT(ret == 0 || ret == -ENOTCONN, "%s: client: %d", what, ret);
-		if (ret == 0)
-			TEST_ASSERT_SUCCESS(fault_use(dev), "%s: same client", what);
-		fault_detach(dev);
-	}
-	if (!dev->running)
-		return TEST_SUCCESS;
-	ret = fault_attach(dev, 0, 20000);
-	TEST_ASSERT_SUCCESS(ret, "%s: next client: %s", what, strerror(-ret));
-	TEST_ASSERT_SUCCESS(fault_use(dev), "%s: next client", what);
-	fault_detach(dev);
-	return TEST_SUCCESS;
-}
-
 static int
 run_prepared(const struct fault_scenario *sc, uint32_t who,
 	     const struct test_fault *fault, struct fault_dev *dev)
@@ -140,20 +117,25 @@ run_prepared(const struct fault_scenario *sc, uint32_t who,
 	bool failed;
 	int ret;
 
+	dev->lasting = fault != NULL && fault->always;
 	dev->runner_on = who == FAULT_RUNNER;
 	dev->poller_on = who == FAULT_POLLER;
 	if (sc->prepare != NULL)
 		TEST_ASSERT_SUCCESS(sc->prepare(dev), "%s: preparation", what);
 	test_fault_start(fault);
-	if (who == FAULT_CALLER)
+	dev->caller_on = who == FAULT_CALLER;
+	if (dev->caller_on)
 		test_fault_on();
 	ret = sc->run(dev);
+	dev->caller_on = false;
 	test_fault_off();
 	failed = test_fault_stop();
 	DO(check_result(ret, fault, failed));
 	if (sc->again && failed && !fault->always)
 		TEST_ASSERT_SUCCESS(ret, "%s: not even again", what);
-	return check_device(dev);
+	ret = dev->check != NULL ? dev->check(dev) : fault_check(dev);
+	TEST_ASSERT_SUCCESS(ret, "%s: afterwards", what);
+	return TEST_SUCCESS;
 }
 
 static int
@@ -176,6 +158,8 @@ run_once(const struct fault_scenario *sc, uint32_t who, const struct test_fault 
 	test_fault_off();
 	test_fault_stop();
 	fault_stop_poller(&dev);
+	if (dev.clean != NULL)
+		dev.clean(&dev);
 	fault_detach(&dev);
 	fault_destroy(&dev);
 	fault_fini(&dev);
@@ -200,8 +184,8 @@ run_calls(const struct fault_scenario *sc, uint32_t who, enum test_fault_call ca
 
 	while (errs[nb_errs] != 0)
 		nb_errs++;
-	if (!long_form && call != TEST_FAULT_ALLOC)
-		calls = RTE_MIN(count, SHORT_CALLS);
+	if (!long_form)
+		calls = RTE_MIN(count, call == TEST_FAULT_ALLOC ? SHORT_ALLOCS : SHORT_CALLS);
 	runs = long_form ? calls * nb_errs : RTE_MAX(calls, nb_errs);
 	for (i = 0; i < runs; i++) {
 		fault.nth = long_form ? i / nb_errs + 1 : i % calls * count / calls + 1;
@@ -247,15 +231,19 @@ run_scenario(const struct fault_scenario *sc, uint32_t who)
 static int
 test_each_call(void)
 {
+	static const struct fault_scenario *const tables[] = {
+		fault_scenarios, fault_memory_scenarios, fault_reconnect_scenarios,
+		fault_group_scenarios, fault_series_scenarios,
+	};
 	const struct fault_scenario *sc;
-	unsigned int failed = 0, call;
+	unsigned int failed = 0, call, i;
 	uint32_t who;
 
-	for (sc = fault_scenarios; sc->name != NULL; sc++) {
-		for (who = FAULT_CALLER; who <= FAULT_POLLER; who <<= 1)
-			if ((sc->who & who) != 0)
-				failed += run_scenario(sc, who) != TEST_SUCCESS;
-	}
+	for (i = 0; i < RTE_DIM(tables); i++)
+		for (sc = tables[i]; sc->name != NULL; sc++)
+			for (who = FAULT_CALLER; who <= FAULT_POLLER; who <<= 1)
+				if ((sc->who & who) != 0)
+					failed += run_scenario(sc, who) != TEST_SUCCESS;
 	TEST_ASSERT_EQUAL(failed, 0u, "%u scenarios", failed);
 	printf("%u runs\n", nb_runs);
 	/* else the program is not linked for it, or no scenario reaches it */

@@ -18,6 +18,7 @@
 
 #include <rte_vfio_user_client.h>
 #include <rte_vfio_user_pci.h>
+#include <rte_vfio_user_poll_group.h>
 #include <rte_vfio_user_runner.h>
 #include <rte_vfio_user_server.h>
 
@@ -27,6 +28,8 @@
 #define FAULT_XFER (16 * FAULT_PAGE) /* largest transfer */
 #define FAULT_MEM (64 * FAULT_PAGE) /* of the client */
 #define FAULT_VECTORS 4
+#define FAULT_MSIX VFIO_PCI_MSIX_IRQ_INDEX
+#define FAULT_INTX VFIO_PCI_INTX_IRQ_INDEX
 
 /** A scenario that takes longer hangs. */
 #define FAULT_WATCHDOG_S 60
@@ -45,8 +48,19 @@
 
 struct fault_dev {
 	char path[64];
+	/* set before fault_create() and fault_attach() */
+	uint32_t server_flags;
+	uint32_t max_dma_files;
+	uint64_t max_dma_bytes;
+	uint32_t busy_poll_us;
+	uint32_t reconnect_ms;
 	bool start_later; /**< fault_create() only describes it */
-	bool runner_on, poller_on; /**< calls of that thread count */
+	bool caller_on, runner_on, poller_on; /**< calls of that thread count */
+	bool lasting; /**< the failure will not pass */
+	/** Instead of fault_check(); set by a preparation. */
+	int (*check)(struct fault_dev *dev);
+	/** Undo what fault_detach() and fault_destroy() do not know. */
+	void (*clean)(struct fault_dev *dev);
 	struct rte_vfio_user_server *srv;
 	struct rte_vfio_user_pci *pci;
 	struct rte_vfio_user_runner *runner;
@@ -60,6 +74,17 @@ struct fault_dev {
 	int bar_fd, mem_fd, bell;
 	uint8_t *bar2, *mem;
 	int irq[FAULT_VECTORS], unmask;
+
+	/* of a client that connects anew */
+	int nb_states; /**< told to the callback */
+	enum rte_vfio_user_client_state state; /**< the last one, with its reason */
+	int reason;
+	uint32_t nb_maps; /**< the server must have */
+	uint8_t *base; /**< of BAR2, if the client has it mapped */
+
+	struct rte_vfio_user_poll_group *group[2];
+	bool registered; /**< by the series' API */
+	int attached; /**< id of the series' API, or -1 */
 };
 
 /** What the library is given: memory and eventfds. */
@@ -76,6 +101,9 @@ void fault_destroy(struct fault_dev *dev);
 int fault_attach(struct fault_dev *dev, uint64_t flags, uint32_t wait_ms);
 void fault_detach(struct fault_dev *dev);
 
+/** Have the runner run a new device instead; no call of the caller fails in it. */
+int fault_restart(struct fault_dev *dev);
+
 /** Poll the client in a thread. */
 int fault_start_poller(struct fault_dev *dev);
 void fault_stop_poller(struct fault_dev *dev);
@@ -83,10 +111,60 @@ void fault_stop_poller(struct fault_dev *dev);
 /** Use all that matters of a device, which must work; TEST_SUCCESS if so. */
 int fault_use(struct fault_dev *dev);
 
+/** The present client works, or knows that it is lost; a new one works. */
+int fault_check(struct fault_dev *dev);
+
+/** ThreadSanitizer does not see that a socket orders the two sides. */
+#define ORDERED_BY_SOCKET __attribute__((no_sanitize("thread")))
+
+/* -------------------------------------------------- for scenarios, these fail */
+
+#define FAULT_WRONG 1 /**< wrong data */
+
+/** Return what a call returned unless it is 0. */
+#define TRY(call) do { \
+	int try_ret = (call); \
+	if (try_ret != 0) \
+		return try_ret; \
+} while (0)
+
+/** A device with a client. */
+int fault_attached(struct fault_dev *dev);
+
+/** One mapping of each kind, 16 pages, all of the same memory. */
+int fault_map_all(struct fault_dev *dev);
+
+/** 0 if all of an access was done, or an error. */
+int fault_exact(ssize_t ret, size_t len);
+
+/** Write and read. */
+int fault_access(struct fault_dev *dev, uint32_t region, uint64_t offset, size_t len);
+
+/** Write and read by the device. */
+int fault_copy(struct fault_dev *dev, uint64_t iova, uint32_t len);
+
+/** An eventfd was signalled. */
+int fault_signalled(int fd);
+
+/** Asynchronous accesses of 8 bytes. */
+struct fault_async {
+	uint32_t left;
+	int error;
+	uint8_t buf[16][8];
+};
+
+/** Start the ith one, a write if i is odd. */
+int fault_async_start(struct fault_dev *dev, struct fault_async *async, uint32_t i);
+
+/** Poll the client until all are completed; an error of them. */
+int fault_async_wait(struct fault_dev *dev, struct fault_async *async);
+
 /** Whose calls fail: the thread that calls the API, the runner's, the poller's. */
 #define FAULT_CALLER 1u
 #define FAULT_RUNNER 2u
 #define FAULT_POLLER 4u
+#define FAULT_BOTH (FAULT_CALLER | FAULT_RUNNER)
+#define FAULT_ALL (FAULT_BOTH | FAULT_POLLER)
 
 /** Something that must end, in good order, whatever call fails in it. */
 struct fault_scenario {
@@ -99,7 +177,11 @@ struct fault_scenario {
 	bool again; /**< it tries again itself: one failure changes nothing */
 };
 
-/** All of them; the last one has no name. */
+/** All of them; the last one of each has no name. */
 extern const struct fault_scenario fault_scenarios[];
+extern const struct fault_scenario fault_group_scenarios[];
+extern const struct fault_scenario fault_memory_scenarios[];
+extern const struct fault_scenario fault_reconnect_scenarios[];
+extern const struct fault_scenario fault_series_scenarios[];
 
 #endif /* TEST_VFIO_USER_FAULT_H */

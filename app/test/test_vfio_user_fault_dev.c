@@ -21,7 +21,6 @@
 #include "test_vfio_user_fault.h"
 
 #define DO(call) TEST_ASSERT_SUCCESS(call, #call)
-#define MSIX VFIO_PCI_MSIX_IRQ_INDEX
 #define CONFIG VFIO_PCI_CONFIG_REGION_INDEX
 #define IDENTITY 0x56461234u
 
@@ -78,8 +77,9 @@ fault_init(struct fault_dev *dev, const char *dir, const char *name)
 
 	memset(dev, 0, sizeof(*dev));
 	snprintf(dev->path, sizeof(dev->path), "%s/%s", dir, name);
-	dev->bar_fd = memfd_create("fault", MFD_CLOEXEC);
-	dev->mem_fd = memfd_create("fault", MFD_CLOEXEC);
+	dev->attached = -1;
+	dev->bar_fd = memfd_create("fault", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	dev->mem_fd = memfd_create("fault", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	DO(ftruncate(dev->bar_fd, FAULT_BAR2));
 	DO(ftruncate(dev->mem_fd, FAULT_MEM));
 	dev->bar2 = mmap(NULL, FAULT_BAR2, PROT_READ | PROT_WRITE, MAP_SHARED, dev->bar_fd, 0);
@@ -175,11 +175,11 @@ describe(struct fault_dev *dev)
 	if (ret == 0)
 		ret = describe_regions(dev);
 	if (ret == 0)
-		ret = rte_vfio_user_server_irq_set(dev->srv, VFIO_PCI_INTX_IRQ_INDEX, 1,
+		ret = rte_vfio_user_server_irq_set(dev->srv, FAULT_INTX, 1,
 				VFIO_IRQ_INFO_EVENTFD | VFIO_IRQ_INFO_MASKABLE |
 				VFIO_IRQ_INFO_AUTOMASKED);
 	if (ret == 0)
-		ret = rte_vfio_user_server_irq_set(dev->srv, MSIX, FAULT_VECTORS,
+		ret = rte_vfio_user_server_irq_set(dev->srv, FAULT_MSIX, FAULT_VECTORS,
 				VFIO_IRQ_INFO_EVENTFD);
 	if (ret == 0)
 		ret = rte_vfio_user_server_ops_set(dev->srv, &ops, dev);
@@ -195,6 +195,9 @@ fault_create(struct fault_dev *dev)
 	rte_vfio_user_server_conf_init(&conf);
 	conf.sock_path = dev->path;
 	conf.max_data_xfer_size = FAULT_XFER;
+	conf.flags = dev->server_flags;
+	conf.max_dma_files = dev->max_dma_files;
+	conf.max_dma_bytes = dev->max_dma_bytes;
 	conf.msg_timeout_ms = conf.dma_timeout_ms = FAULT_TIMEOUT_MS;
 	dev->srv = rte_vfio_user_server_create(&conf);
 	if (dev->srv == NULL)
@@ -224,21 +227,52 @@ fault_run(struct fault_dev *dev)
 	return ret;
 }
 
-void
-fault_destroy(struct fault_dev *dev)
+static void
+destroy_server(struct fault_dev *dev)
 {
 	if (dev->runner != NULL)
 		rte_vfio_user_runner_remove(dev->runner, dev->srv);
-	rte_vfio_user_runner_destroy(dev->runner);
 	rte_vfio_user_server_destroy(dev->srv);
 	rte_vfio_user_pci_destroy(dev->pci);
-	dev->runner = NULL;
 	dev->srv = NULL;
 	dev->pci = NULL;
 	dev->running = false;
 }
 
+void
+fault_destroy(struct fault_dev *dev)
+{
+	destroy_server(dev);
+	rte_vfio_user_runner_destroy(dev->runner);
+	dev->runner = NULL;
+}
+
+int
+fault_restart(struct fault_dev *dev)
+{
+	int ret;
+
+	test_fault_off();
+	destroy_server(dev);
+	ret = fault_create(dev);
+	if (dev->caller_on)
+		test_fault_on();
+	return ret;
+}
+
 /* ------------------------------------------------------------------- client */
+
+static void
+on_state(struct rte_vfio_user_client *client, enum rte_vfio_user_client_state state,
+	 int reason, void *priv)
+{
+	struct fault_dev *dev = priv;
+
+	RTE_SET_USED(client);
+	dev->nb_states++;
+	dev->state = state;
+	dev->reason = reason;
+}
 
 int
 fault_attach(struct fault_dev *dev, uint64_t flags, uint32_t wait_ms)
@@ -250,6 +284,11 @@ fault_attach(struct fault_dev *dev, uint64_t flags, uint32_t wait_ms)
 	conf.flags = flags;
 	conf.connect_timeout_ms = wait_ms;
 	conf.request_timeout_ms = FAULT_TIMEOUT_MS;
+	conf.busy_poll_us = dev->busy_poll_us;
+	conf.reconnect_timeout_ms = dev->reconnect_ms;
+	conf.state_cb = dev->reconnect_ms != 0 ? on_state : NULL;
+	conf.priv = dev;
+	dev->nb_states = 0;
 	dev->client = rte_vfio_user_client_create(&conf);
 	return dev->client != NULL ? 0 : -rte_errno;
 }
@@ -349,14 +388,15 @@ use_irqs(struct fault_dev *dev)
 
 	for (i = 0; i < FAULT_VECTORS; i++)
 		eventfd_read(dev->irq[i], &count);
-	DO(rte_vfio_user_client_irq_assign(dev->client, MSIX, 0, FAULT_VECTORS, dev->irq));
+	DO(rte_vfio_user_client_irq_assign(dev->client, FAULT_MSIX, 0, FAULT_VECTORS,
+					   dev->irq));
 	for (i = 0; i < FAULT_VECTORS; i++) {
-		DO(rte_vfio_user_server_irq_trigger(dev->srv, MSIX, i));
+		DO(rte_vfio_user_server_irq_trigger(dev->srv, FAULT_MSIX, i));
 		TEST_ASSERT(eventfd_read(dev->irq[i], &count) == 0 && count == 1,
 			    "vector %u", i);
 	}
-	DO(rte_vfio_user_client_irq_disable(dev->client, MSIX));
-	TEST_ASSERT_EQUAL(rte_vfio_user_server_irq_trigger(dev->srv, MSIX, 0), -ENOENT,
+	DO(rte_vfio_user_client_irq_disable(dev->client, FAULT_MSIX));
+	TEST_ASSERT_EQUAL(rte_vfio_user_server_irq_trigger(dev->srv, FAULT_MSIX, 0), -ENOENT,
 			  "disabled");
 	return TEST_SUCCESS;
 }
@@ -368,4 +408,139 @@ fault_use(struct fault_dev *dev)
 	DO(use_dma(dev));
 	DO(use_irqs(dev));
 	return rte_vfio_user_client_reset(dev->client);
+}
+
+int
+fault_check(struct fault_dev *dev)
+{
+	struct vfio_device_info info;
+	int ret;
+
+	fault_stop_poller(dev);
+	if (dev->client != NULL) {
+		ret = rte_vfio_user_client_device_info(dev->client, &info);
+		TEST_ASSERT(ret == 0 || ret == -ENOTCONN, "client: %d", ret);
+		if (ret == 0)
+			TEST_ASSERT_SUCCESS(fault_use(dev), "same client");
+		fault_detach(dev);
+	}
+	if (!dev->running)
+		return TEST_SUCCESS;
+	ret = fault_attach(dev, 0, 20000);
+	TEST_ASSERT_SUCCESS(ret, "next client: %s", strerror(-ret));
+	TEST_ASSERT_SUCCESS(fault_use(dev), "next client");
+	fault_detach(dev);
+	return TEST_SUCCESS;
+}
+
+/* ------------------------------------------------------------ for scenarios */
+
+int
+fault_attached(struct fault_dev *dev)
+{
+	TRY(fault_create(dev));
+	return fault_attach(dev, 0, 0);
+}
+
+/* One mapping of each kind, 16 pages, all of the same memory. */
+int
+fault_map_all(struct fault_dev *dev)
+{
+	struct rte_vfio_user_dma_map maps[] = {
+		{ .iova = FAULT_BY_MMAP, .fd = dev->mem_fd },
+		{ .iova = FAULT_BY_FILE, .fd = dev->mem_fd,
+		  .flags = RTE_VFIO_USER_DMA_F_FILE_IO },
+		{ .iova = FAULT_BY_MSG, .fd = -1 },
+	};
+	uint32_t i;
+
+	for (i = 0; i < RTE_DIM(maps); i++) {
+		maps[i].size = 16 * FAULT_PAGE;
+		maps[i].prot = PROT_READ | PROT_WRITE;
+		maps[i].vaddr = dev->mem;
+	}
+	return rte_vfio_user_client_dma_map(dev->client, maps, RTE_DIM(maps));
+}
+
+int
+fault_exact(ssize_t ret, size_t len)
+{
+	/* an access may end in the middle, where a message of it failed */
+	return ret < 0 ? (int)ret : (size_t)ret == len ? 0 : -EIO;
+}
+
+int
+fault_access(struct fault_dev *dev, uint32_t region, uint64_t offset, size_t len)
+{
+	static uint8_t out[FAULT_BAR2], in[FAULT_BAR2];
+	static uint8_t seed;
+	struct rte_vfio_user_client *c = dev->client;
+
+	memset(out, ++seed, len);
+	TRY(fault_exact(rte_vfio_user_client_region_write(c, region, offset, out, len), len));
+	TRY(fault_exact(rte_vfio_user_client_region_read(c, region, offset, in, len), len));
+	return memcmp(in, out, len) == 0 ? 0 : FAULT_WRONG;
+}
+
+int
+fault_copy(struct fault_dev *dev, uint64_t iova, uint32_t len)
+{
+	static uint8_t buf[FAULT_MEM];
+	static uint8_t seed;
+
+	memset(buf, ++seed, len);
+	TRY(rte_vfio_user_server_dma_write(dev->srv, iova, buf, len));
+	memset(buf, 0, len);
+	TRY(rte_vfio_user_server_dma_read(dev->srv, iova, buf, len));
+	return buf[0] == seed && buf[len - 1] == seed ? 0 : FAULT_WRONG;
+}
+
+int
+fault_signalled(int fd)
+{
+	eventfd_t count;
+
+	return eventfd_read(fd, &count) == 0 ? 0 : FAULT_WRONG;
+}
+
+static void
+on_async(struct rte_vfio_user_client *client, ssize_t result, void *arg)
+{
+	struct fault_async *async = arg;
+
+	RTE_SET_USED(client);
+	async->left--;
+	if (result != 8 && async->error == 0)
+		async->error = fault_exact(result, 8);
+}
+
+int
+fault_async_start(struct fault_dev *dev, struct fault_async *async, uint32_t i)
+{
+	int ret;
+
+	async->left++;
+	if (i % 2 == 0)
+		ret = rte_vfio_user_client_region_read_async(dev->client, 0, 8u * i,
+				async->buf[i], 8, on_async, async);
+	else
+		ret = rte_vfio_user_client_region_write_async(dev->client, 0, 8u * i,
+				async->buf[i], 8, on_async, async);
+	if (ret < 0)
+		async->left--;
+	return ret;
+}
+
+int
+fault_async_wait(struct fault_dev *dev, struct fault_async *async)
+{
+	struct pollfd pfd = {
+		.fd = rte_vfio_user_client_fd(dev->client), .events = POLLIN,
+	};
+
+	while (async->left != 0) {
+		poll(&pfd, 1, 1);
+		rte_vfio_user_client_poll(dev->client);
+	}
+	return async->error;
 }

@@ -19,25 +19,14 @@
 #include "test_fault.h"
 #include "test_vfio_user_fault.h"
 
-#define MSIX VFIO_PCI_MSIX_IRQ_INDEX
-#define INTX VFIO_PCI_INTX_IRQ_INDEX
 #define NO_TWIN RTE_VFIO_USER_CLIENT_F_NO_TWIN_SOCKET
-#define WRONG 1
-
-/* Return what a call returned unless it is 0. */
-#define TRY(call) do { \
-	int try_ret = (call); \
-	if (try_ret != 0) \
-		return try_ret; \
-} while (0)
-
 /* ------------------------------------------------------------- preparations */
 
 static int
-attached(struct fault_dev *dev)
+attached_busy(struct fault_dev *dev)
 {
-	TRY(fault_create(dev));
-	return fault_attach(dev, 0, 0);
+	dev->busy_poll_us = 50;
+	return fault_attached(dev);
 }
 
 static int
@@ -47,32 +36,13 @@ attached_without_twin(struct fault_dev *dev)
 	return fault_attach(dev, NO_TWIN, 0);
 }
 
-/* One mapping of each kind, 16 pages, all of the same memory. */
-static int
-map_all(struct fault_dev *dev)
-{
-	struct rte_vfio_user_dma_map maps[] = {
-		{ .iova = FAULT_BY_MMAP, .fd = dev->mem_fd },
-		{ .iova = FAULT_BY_FILE, .fd = dev->mem_fd,
-		  .flags = RTE_VFIO_USER_DMA_F_FILE_IO },
-		{ .iova = FAULT_BY_MSG, .fd = -1 },
-	};
-	uint32_t i;
-
-	for (i = 0; i < RTE_DIM(maps); i++) {
-		maps[i].size = 16 * FAULT_PAGE;
-		maps[i].prot = PROT_READ | PROT_WRITE;
-		maps[i].vaddr = dev->mem;
-	}
-	return rte_vfio_user_client_dma_map(dev->client, maps, RTE_DIM(maps));
-}
-
 static int
 mapped(struct fault_dev *dev)
 {
-	TRY(attached(dev));
-	TRY(map_all(dev));
-	return rte_vfio_user_client_irq_assign(dev->client, MSIX, 0, FAULT_VECTORS, dev->irq);
+	TRY(fault_attached(dev));
+	TRY(fault_map_all(dev));
+	return rte_vfio_user_client_irq_assign(dev->client, FAULT_MSIX, 0, FAULT_VECTORS,
+					       dev->irq);
 }
 
 static int
@@ -86,7 +56,7 @@ static int
 polled_without_twin(struct fault_dev *dev)
 {
 	TRY(attached_without_twin(dev));
-	TRY(map_all(dev));
+	TRY(fault_map_all(dev));
 	return fault_start_poller(dev);
 }
 
@@ -142,7 +112,7 @@ run_detach(struct fault_dev *dev)
 	while (__atomic_load_n(&dev->lost, __ATOMIC_SEQ_CST) == 0 && left_ms-- != 0)
 		usleep(1000);
 	usleep(1000); /* for what the runner does behind the reset */
-	return left_ms == UINT32_MAX ? WRONG : 0;
+	return left_ms == UINT32_MAX ? FAULT_WRONG : 0;
 }
 
 /* Somebody else wants the device. */
@@ -158,7 +128,7 @@ run_second_client(struct fault_dev *dev)
 	dev->client = first;
 	if (ret == 0) /* only because the first one is lost */
 		ret = rte_vfio_user_client_device_info(first, &info);
-	return ret == -EBUSY ? 0 : ret == 0 ? WRONG : ret;
+	return ret == -EBUSY ? 0 : ret == 0 ? FAULT_WRONG : ret;
 }
 
 /* -------------------------------------------------------------- information */
@@ -171,7 +141,7 @@ take_region_info(struct fault_dev *dev, uint32_t index, uint64_t size)
 	int fds[4], ret;
 
 	TRY(rte_vfio_user_client_region_info(dev->client, index, &info, fds, &nb));
-	ret = info->size == size ? 0 : WRONG;
+	ret = info->size == size ? 0 : FAULT_WRONG;
 	while (nb != 0)
 		close(fds[--nb]);
 	free(info);
@@ -190,12 +160,12 @@ run_info(struct fault_dev *dev)
 	TRY(rte_vfio_user_client_device_info(dev->client, &info));
 	TRY(take_region_info(dev, 0, FAULT_BAR0));
 	TRY(take_region_info(dev, 2, FAULT_BAR2));
-	TRY(rte_vfio_user_client_irq_info(dev->client, MSIX, &irq));
+	TRY(rte_vfio_user_client_irq_info(dev->client, FAULT_MSIX, &irq));
 	TRY(rte_vfio_user_client_region_io_fds(dev->client, 0, &ios, &nb_ios, &fd, &nb));
 	free(ios);
 	if (nb == 1)
 		close(fd);
-	return nb_ios == 1 && nb == 1 && irq.count == FAULT_VECTORS ? 0 : WRONG;
+	return nb_ios == 1 && nb == 1 && irq.count == FAULT_VECTORS ? 0 : FAULT_WRONG;
 }
 
 static int
@@ -207,51 +177,32 @@ run_mmap(struct fault_dev *dev)
 	TRY(rte_vfio_user_client_region_mmap(dev->client, 2, &base));
 	/* the first area is client memory in this test, the second the BAR's */
 	((uint8_t *)base)[4 * FAULT_PAGE] = byte;
-	return dev->bar2[4 * FAULT_PAGE] == byte ? 0 : WRONG;
+	return dev->bar2[4 * FAULT_PAGE] == byte ? 0 : FAULT_WRONG;
 }
 
 /* ------------------------------------------------------------------ accesses */
 
 static int
-exact(ssize_t ret, size_t len)
-{
-	/* an access may end in the middle, where a message of it failed */
-	return ret < 0 ? (int)ret : (size_t)ret == len ? 0 : -EIO;
-}
-
-static int
-access_at(struct fault_dev *dev, uint32_t region, uint64_t offset, size_t len)
-{
-	static uint8_t out[FAULT_BAR2], in[FAULT_BAR2];
-	static uint8_t seed;
-	struct rte_vfio_user_client *c = dev->client;
-
-	memset(out, ++seed, len);
-	TRY(exact(rte_vfio_user_client_region_write(c, region, offset, out, len), len));
-	TRY(exact(rte_vfio_user_client_region_read(c, region, offset, in, len), len));
-	return memcmp(in, out, len) == 0 ? 0 : WRONG;
-}
-
-static int
 run_access(struct fault_dev *dev)
 {
-	TRY(access_at(dev, 0, 0, 4));
-	TRY(access_at(dev, 0, FAULT_PENDING, 64));
-	TRY(access_at(dev, 2, 6 * FAULT_PAGE, FAULT_XFER));
-	return access_at(dev, 2, 0, FAULT_BAR2); /* in pieces */
+	TRY(fault_access(dev, 0, 0, 4));
+	TRY(fault_access(dev, 0, FAULT_PENDING, 64));
+	TRY(fault_access(dev, 2, 6 * FAULT_PAGE, FAULT_XFER));
+	return fault_access(dev, 2, 0, FAULT_BAR2); /* in pieces */
 }
 
 static int
 run_config(struct fault_dev *dev)
 {
 	const uint32_t index = VFIO_PCI_CONFIG_REGION_INDEX;
+	struct rte_vfio_user_client *c = dev->client;
 	uint16_t command = 6;
 	uint8_t config[256];
 
-	TRY(exact(rte_vfio_user_client_region_read(dev->client, index, 0, config, 256), 256));
-	TRY(exact(rte_vfio_user_client_region_write(dev->client, index, 4, &command, 2), 2));
-	TRY(exact(rte_vfio_user_client_region_read(dev->client, index, 4, &command, 2), 2));
-	return command == 6 ? 0 : WRONG;
+	TRY(fault_exact(rte_vfio_user_client_region_read(c, index, 0, config, 256), 256));
+	TRY(fault_exact(rte_vfio_user_client_region_write(c, index, 4, &command, 2), 2));
+	TRY(fault_exact(rte_vfio_user_client_region_read(c, index, 4, &command, 2), 2));
+	return command == 6 ? 0 : FAULT_WRONG;
 }
 
 static int
@@ -262,12 +213,9 @@ run_posted(struct fault_dev *dev)
 	for (i = 0; i < 40; i++)
 		TRY(rte_vfio_user_client_region_write_posted(dev->client, 0, 16, &i, 4));
 	TRY(rte_vfio_user_client_flush(dev->client));
-	TRY(exact(rte_vfio_user_client_region_read(dev->client, 0, 16, &seen, 4), 4));
-	return seen == 39 ? 0 : WRONG;
+	TRY(fault_exact(rte_vfio_user_client_region_read(dev->client, 0, 16, &seen, 4), 4));
+	return seen == 39 ? 0 : FAULT_WRONG;
 }
-
-/* ThreadSanitizer does not see that a socket orders the two sides. */
-#define ORDERED_BY_SOCKET __attribute__((no_sanitize("thread")))
 
 ORDERED_BY_SOCKET static int
 write_multi(struct fault_dev *dev, uint64_t offset)
@@ -285,11 +233,11 @@ write_multi(struct fault_dev *dev, uint64_t offset)
 	ret = rte_vfio_user_client_region_write_multi(dev->client, list, RTE_DIM(list));
 	for (i = 0; (int)i < ret; i++)
 		if (dev->bar0[offset + 8 * i] != 0x80 + i)
-			return WRONG;
+			return FAULT_WRONG;
 	/* an error: none was done, but that of the first is not known */
 	if (ret < 0 && ret != -ENOTCONN && dev->bar0[offset + 8] != 0)
-		return WRONG;
-	return exact(ret, RTE_DIM(list));
+		return FAULT_WRONG;
+	return fault_exact(ret, RTE_DIM(list));
 }
 
 static int
@@ -299,49 +247,42 @@ run_multi(struct fault_dev *dev)
 	return write_multi(dev, FAULT_PENDING);
 }
 
-struct async {
-	uint32_t left;
-	int error;
-};
-
-static void
-on_async(struct rte_vfio_user_client *client, ssize_t result, void *arg)
-{
-	struct async *async = arg;
-
-	RTE_SET_USED(client);
-	async->left--;
-	if (result != 8 && async->error == 0)
-		async->error = exact(result, 8);
-}
-
 static int
 run_async(struct fault_dev *dev)
 {
-	struct pollfd pfd = {
-		.fd = rte_vfio_user_client_fd(dev->client), .events = POLLIN,
-	};
-	struct async async = { 0 };
-	uint8_t buf[16][8];
-	int i, ret = 0;
+	struct fault_async async = { 0 };
+	uint32_t i;
+	int ret = 0, error;
 
-	memset(buf, 0, sizeof(buf));
-	for (i = 0; i < 16 && ret == 0; i++) {
-		async.left++;
-		if (i % 2 == 0)
-			ret = rte_vfio_user_client_region_read_async(dev->client, 0, 8u * i,
-					buf[i], 8, on_async, &async);
-		else
-			ret = rte_vfio_user_client_region_write_async(dev->client, 0, 8u * i,
-					buf[i], 8, on_async, &async);
-		if (ret < 0)
-			async.left--;
+	for (i = 0; i < RTE_DIM(async.buf) && ret == 0; i++)
+		ret = fault_async_start(dev, &async, i);
+	error = fault_async_wait(dev, &async);
+	return ret < 0 ? ret : error;
+}
+
+static int
+run_corked(struct fault_dev *dev)
+{
+	struct fault_async async = { 0 };
+	uint32_t i, seen = 0;
+	int ret, error;
+
+	ret = rte_vfio_user_client_cork(dev->client);
+	for (i = 0; i < RTE_DIM(async.buf) && ret == 0; i++) {
+		ret = fault_async_start(dev, &async, i);
+		if (ret == 0)
+			ret = rte_vfio_user_client_region_write_posted(dev->client, 0, 256,
+								       &i, 4);
 	}
-	while (async.left != 0) {
-		poll(&pfd, 1, 1);
-		rte_vfio_user_client_poll(dev->client);
-	}
-	return ret < 0 ? ret : async.error;
+	error = rte_vfio_user_client_flush(dev->client);
+	ret = ret == 0 ? error : ret;
+	error = fault_async_wait(dev, &async);
+	TRY(ret == 0 ? error : ret);
+	/* a cork that is not pulled: the next blocking call takes all along */
+	TRY(rte_vfio_user_client_cork(dev->client));
+	TRY(rte_vfio_user_client_region_write_posted(dev->client, 0, 256, &i, 4));
+	TRY(fault_exact(rte_vfio_user_client_region_read(dev->client, 0, 256, &seen, 4), 4));
+	return seen == i ? rte_vfio_user_client_flush(dev->client) : FAULT_WRONG;
 }
 
 /* ----------------------------------------------------------------------- DMA */
@@ -354,10 +295,10 @@ run_dma_map(struct fault_dev *dev)
 	};
 	uint8_t byte;
 
-	TRY(map_all(dev));
+	TRY(fault_map_all(dev));
 	TRY(rte_vfio_user_client_dma_unmap(dev->client, ranges, RTE_DIM(ranges)));
 	if (rte_vfio_user_server_dma_read(dev->srv, FAULT_BY_MMAP, &byte, 1) != -EFAULT)
-		return WRONG;
+		return FAULT_WRONG;
 	return rte_vfio_user_client_dma_unmap_all(dev->client);
 }
 
@@ -372,44 +313,31 @@ run_dma_again(struct fault_dev *dev)
 	uint32_t i;
 	int ret;
 
-	ret = map_all(dev);
+	ret = fault_map_all(dev);
 	if (ret < 0 && ret != -ENOTCONN && ret != -EPROTO)
-		ret = map_all(dev);
+		ret = fault_map_all(dev);
 	if (ret < 0)
-		return ret == -EEXIST ? WRONG : ret;
+		return ret == -EEXIST ? FAULT_WRONG : ret;
 	for (i = 0; i < RTE_DIM(ranges) && ret == 0; i++) {
 		ret = rte_vfio_user_client_dma_unmap(dev->client, &ranges[i], 1);
 		if (ret == 0 || ret == -ENOTCONN || ret == -EPROTO)
 			continue;
 		ret = rte_vfio_user_client_dma_unmap(dev->client, &ranges[i], 1);
 		if (ret == -ENOENT)
-			return WRONG;
+			return FAULT_WRONG;
 	}
 	TRY(ret);
-	TRY(map_all(dev));
+	TRY(fault_map_all(dev));
 	return rte_vfio_user_client_dma_unmap_all(dev->client);
-}
-
-static int
-copy_both_ways(struct fault_dev *dev, uint64_t iova, uint32_t len)
-{
-	static uint8_t buf[FAULT_MEM];
-	static uint8_t seed;
-
-	memset(buf, ++seed, len);
-	TRY(rte_vfio_user_server_dma_write(dev->srv, iova, buf, len));
-	memset(buf, 0, len);
-	TRY(rte_vfio_user_server_dma_read(dev->srv, iova, buf, len));
-	return buf[0] == seed && buf[len - 1] == seed ? 0 : WRONG;
 }
 
 static int
 run_dma(struct fault_dev *dev)
 {
-	TRY(copy_both_ways(dev, FAULT_BY_MMAP + 5, 100));
-	TRY(copy_both_ways(dev, FAULT_BY_FILE + 5, 100));
-	TRY(copy_both_ways(dev, FAULT_BY_MSG + 5, 100));
-	return copy_both_ways(dev, FAULT_BY_MSG, 8 * FAULT_PAGE);
+	TRY(fault_copy(dev, FAULT_BY_MMAP + 5, 100));
+	TRY(fault_copy(dev, FAULT_BY_FILE + 5, 100));
+	TRY(fault_copy(dev, FAULT_BY_MSG + 5, 100));
+	return fault_copy(dev, FAULT_BY_MSG, 8 * FAULT_PAGE);
 }
 
 struct submitted {
@@ -448,7 +376,7 @@ run_dma_submit(struct fault_dev *dev)
 			usleep(100);
 		TRY(sub.status);
 	}
-	return buf[2][63] == 0x3c ? 0 : WRONG;
+	return buf[2][63] == 0x3c ? 0 : FAULT_WRONG;
 }
 
 /* A mapping goes while a reader looks at it. */
@@ -467,7 +395,7 @@ run_reader(struct fault_dev *dev)
 	rte_vfio_user_dma_end(reader);
 	ret = rte_vfio_user_client_dma_unmap_all(dev->client);
 	rte_vfio_user_server_dma_reader_destroy(reader);
-	return va == NULL ? WRONG : ret;
+	return va == NULL ? FAULT_WRONG : ret;
 }
 
 /* ---------------------------------------------------------------- interrupts */
@@ -480,7 +408,7 @@ set_masking(struct fault_dev *dev, uint32_t action)
 		uint8_t room[sizeof(struct vfio_irq_set) + sizeof(int32_t)];
 	} req = {
 		.set = {
-			.argsz = sizeof(req), .index = INTX, .count = 1,
+			.argsz = sizeof(req), .index = FAULT_INTX, .count = 1,
 			.flags = VFIO_IRQ_SET_DATA_EVENTFD | action,
 		},
 	};
@@ -489,18 +417,17 @@ set_masking(struct fault_dev *dev, uint32_t action)
 	return rte_vfio_user_client_set_irqs(dev->client, &req.set);
 }
 
-/* Whether an eventfd was; not if the connection was lost in the meantime. */
+/* As fault_signalled(), but an interrupt may go with its connection. */
 static int
 signalled(struct fault_dev *dev, int fd)
 {
 	struct vfio_device_info info;
-	eventfd_t count;
-	int ret;
+	int ret = fault_signalled(fd), lost;
 
-	if (eventfd_read(fd, &count) == 0)
+	if (ret == 0)
 		return 0;
-	ret = rte_vfio_user_client_device_info(dev->client, &info);
-	return ret == 0 ? WRONG : ret;
+	lost = rte_vfio_user_client_device_info(dev->client, &info);
+	return lost < 0 ? lost : ret;
 }
 
 static int
@@ -509,25 +436,25 @@ run_irqs(struct fault_dev *dev)
 	struct rte_vfio_user_client *c = dev->client;
 	uint32_t i;
 
-	TRY(rte_vfio_user_client_irq_assign(c, MSIX, 0, FAULT_VECTORS, dev->irq));
+	TRY(rte_vfio_user_client_irq_assign(c, FAULT_MSIX, 0, FAULT_VECTORS, dev->irq));
 	for (i = 0; i < FAULT_VECTORS; i++) {
-		TRY(rte_vfio_user_server_irq_trigger(dev->srv, MSIX, i));
+		TRY(rte_vfio_user_server_irq_trigger(dev->srv, FAULT_MSIX, i));
 		TRY(signalled(dev, dev->irq[i]));
 	}
 	/* others, and none */
-	TRY(rte_vfio_user_client_irq_assign(c, MSIX, 1, 2, &dev->irq[2]));
-	TRY(rte_vfio_user_server_irq_trigger(dev->srv, MSIX, 1));
+	TRY(rte_vfio_user_client_irq_assign(c, FAULT_MSIX, 1, 2, &dev->irq[2]));
+	TRY(rte_vfio_user_server_irq_trigger(dev->srv, FAULT_MSIX, 1));
 	TRY(signalled(dev, dev->irq[2]));
-	TRY(rte_vfio_user_client_irq_assign(c, INTX, 0, 1, &dev->irq[0]));
+	TRY(rte_vfio_user_client_irq_assign(c, FAULT_INTX, 0, 1, &dev->irq[0]));
 	TRY(set_masking(dev, VFIO_IRQ_SET_ACTION_UNMASK));
-	TRY(rte_vfio_user_server_irq_set_level(dev->srv, INTX, 0, true));
+	TRY(rte_vfio_user_server_irq_set_level(dev->srv, FAULT_INTX, 0, true));
 	TRY(signalled(dev, dev->irq[0]));
-	TRY(rte_vfio_user_server_irq_set_level(dev->srv, INTX, 0, false));
-	TRY(rte_vfio_user_client_irq_unmask(c, INTX, 0));
+	TRY(rte_vfio_user_server_irq_set_level(dev->srv, FAULT_INTX, 0, false));
+	TRY(rte_vfio_user_client_irq_unmask(c, FAULT_INTX, 0));
 	eventfd_write(dev->unmask, 1); /* the device drains it when it likes */
 	TRY(set_masking(dev, VFIO_IRQ_SET_ACTION_MASK));
-	TRY(rte_vfio_user_client_irq_disable(c, INTX));
-	return rte_vfio_user_client_irq_disable(c, MSIX);
+	TRY(rte_vfio_user_client_irq_disable(c, FAULT_INTX));
+	return rte_vfio_user_client_irq_disable(c, FAULT_MSIX);
 }
 
 static int
@@ -537,32 +464,33 @@ run_reset(struct fault_dev *dev)
 	return rte_vfio_user_client_reset(dev->client);
 }
 
-#define BOTH (FAULT_CALLER | FAULT_RUNNER)
-#define ALL (FAULT_CALLER | FAULT_RUNNER | FAULT_POLLER)
-
 const struct fault_scenario fault_scenarios[] = {
 	{ "create", FAULT_CALLER, NULL, run_create, false },
 	{ "start again", FAULT_CALLER, described, run_start_again, true },
 	{ "destroy", FAULT_CALLER, mapped, run_destroy, false },
-	{ "attach", BOTH, fault_create, run_attach, false },
-	{ "attach without twin socket", BOTH, fault_create, run_attach_without_twin, false },
-	{ "detach", BOTH, mapped, run_detach, false },
-	{ "second client", BOTH, attached, run_second_client, false },
-	{ "information", BOTH, attached, run_info, false },
-	{ "map a region", BOTH, attached, run_mmap, false },
-	{ "access", BOTH, attached, run_access, false },
-	{ "configuration space", BOTH, attached, run_config, false },
-	{ "posted writes", BOTH, attached, run_posted, false },
-	{ "several writes", BOTH, attached, run_multi, false },
-	{ "asynchronous access", BOTH, attached, run_async, false },
-	{ "map and unmap memory", BOTH, attached, run_dma_map, false },
-	{ "map and unmap again", BOTH, attached, run_dma_again, false },
-	{ "DMA", ALL, polled, run_dma, false },
-	{ "DMA without twin socket", ALL, polled_without_twin, run_dma, false },
-	{ "asynchronous DMA", ALL, polled, run_dma_submit, false },
-	{ "asynchronous DMA without twin socket", ALL, polled_without_twin, run_dma_submit, false },
-	{ "reader", BOTH, mapped, run_reader, false },
-	{ "interrupts", BOTH, attached, run_irqs, false },
-	{ "reset", BOTH, mapped, run_reset, false },
+	{ "attach", FAULT_BOTH, fault_create, run_attach, false },
+	{ "attach without twin socket", FAULT_BOTH, fault_create,
+	  run_attach_without_twin, false },
+	{ "detach", FAULT_BOTH, mapped, run_detach, false },
+	{ "second client", FAULT_BOTH, fault_attached, run_second_client, false },
+	{ "information", FAULT_BOTH, fault_attached, run_info, false },
+	{ "map a region", FAULT_BOTH, fault_attached, run_mmap, false },
+	{ "access", FAULT_BOTH, fault_attached, run_access, false },
+	{ "configuration space", FAULT_BOTH, fault_attached, run_config, false },
+	{ "posted writes", FAULT_BOTH, fault_attached, run_posted, false },
+	{ "several writes", FAULT_BOTH, fault_attached, run_multi, false },
+	{ "asynchronous access", FAULT_BOTH, fault_attached, run_async, false },
+	{ "corked accesses", FAULT_BOTH, fault_attached, run_corked, false },
+	{ "access by a busy client", FAULT_BOTH, attached_busy, run_access, false },
+	{ "map and unmap memory", FAULT_BOTH, fault_attached, run_dma_map, false },
+	{ "map and unmap again", FAULT_BOTH, fault_attached, run_dma_again, false },
+	{ "DMA", FAULT_ALL, polled, run_dma, false },
+	{ "DMA without twin socket", FAULT_ALL, polled_without_twin, run_dma, false },
+	{ "asynchronous DMA", FAULT_ALL, polled, run_dma_submit, false },
+	{ "asynchronous DMA without twin socket", FAULT_ALL, polled_without_twin,
+	  run_dma_submit, false },
+	{ "reader", FAULT_BOTH, mapped, run_reader, false },
+	{ "interrupts", FAULT_BOTH, fault_attached, run_irqs, false },
+	{ "reset", FAULT_BOTH, mapped, run_reset, false },
 	{ NULL, 0, NULL, NULL, false }
 };
