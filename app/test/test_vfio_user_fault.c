@@ -200,9 +200,9 @@ static int
 run_lasting(const struct fault_scenario *sc, uint32_t who, enum test_fault_call call)
 {
 	static const bool lasting[TEST_FAULT_NB] = {
-		[TEST_FAULT_ALLOC] = true, [TEST_FAULT_DUP] = true,
+		[TEST_FAULT_ALLOC] = true, [TEST_FAULT_CONNECT] = true, [TEST_FAULT_DUP] = true,
 		[TEST_FAULT_EPOLL_ADD] = true, [TEST_FAULT_MMAP] = true,
-		[TEST_FAULT_SENDMSG_FDS] = true,
+		[TEST_FAULT_SENDMSG_FDS] = true, [TEST_FAULT_SOCKET] = true,
 	};
 	const struct test_fault fault = {
 		.call = call, .nth = 1, .err = test_fault_errs(call)[0], .always = true,
