@@ -21,8 +21,8 @@
 #define DO(call) TEST_ASSERT_SUCCESS(call, #call)
 
 /* In the short form so many calls of a kind fail, spread evenly. */
-#define SHORT_CALLS 8u
-#define SHORT_ALLOCS 32u
+#define SHORT_CALLS 6u
+#define SHORT_ALLOCS 16u
 
 static char dir[] = "/tmp/vfio-user-fault-XXXXXX";
 static struct fault_dev bystander;
