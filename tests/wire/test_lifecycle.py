@@ -249,6 +249,38 @@ def test_client_that_does_not_read(server):
     server.client().sync()
 
 
+def take(conn):
+    """Number of the bytes that are there."""
+    total = 0
+    while True:
+        try:
+            part = conn.sock.recv(1 << 20, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return total
+        if not part:
+            return total
+        total += len(part)
+
+
+@pytest.mark.server("--msg-timeout", 300)
+def test_client_that_reads_slowly(server):
+    """Replies wait for it at any time, but it takes some: it stays."""
+    conn = server.client()
+    size = 32 + 0x10000  # of a reply
+    sent = got = 0
+    end = time.monotonic() + 0.8
+    while time.monotonic() < end or got < sent * size:
+        server.pause()  # it finds room and the next requests together
+        got += take(conn)
+        while time.monotonic() < end and sent < got // size + 32:
+            conn.send(vu.REGION_READ, vu.p_access(1, 0, 0x10000))
+            sent += 1
+        server.resume()
+        time.sleep(0.01)
+        assert server.ctl("negotiated").rc == 0, "dropped"
+    conn.sync()
+
+
 def test_flood_is_bounded(own_server):
     """What a client may have in flight has a limit in bytes."""
     server = own_server()
