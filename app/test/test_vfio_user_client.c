@@ -296,6 +296,60 @@ test_timeout(void)
 	return fake_stop();
 }
 
+/* Never answer. */
+static bool
+ignore_reads(void)
+{
+	return fake.msg.hdr.command == REGION_READ;
+}
+
+/* However often the client polled in vain, one poll after a sleep sees the time. */
+static int
+test_timeout_idle(void)
+{
+	static const int idle[] = { 0, 1, 3, 4, 9, 14, 18, 40 };
+	struct pollfd pfd = { .events = POLLIN };
+	ssize_t result;
+	uint64_t val;
+	uint32_t i;
+	int k;
+
+	fake.hook = ignore_reads;
+	conf.request_timeout_ms = 20;
+	TEST_ASSERT_SUCCESS(fake_start(), "start");
+	pfd.fd = rte_vfio_user_client_fd(client);
+	for (i = 0; i < RTE_DIM(idle); i++) {
+		result = 1;
+		TEST_ASSERT_SUCCESS(rte_vfio_user_client_region_read_async(client, 0, 0,
+				    &val, 8, note_result, &result), "asynchronous");
+		for (k = 0; k < idle[i]; k++)
+			rte_vfio_user_client_poll(client);
+		TEST_ASSERT_EQUAL(poll(&pfd, 1, 5000), 1, "not readable");
+		usleep(5000); /* many times IDLE_CHECK_CYCLES */
+		rte_vfio_user_client_poll(client);
+		TEST_ASSERT_EQUAL(result, -ETIMEDOUT, "after %d polls", idle[i]);
+	}
+	return fake_stop();
+}
+
+/* Who polls before it sleeps does so no longer than it would wait. */
+static int
+test_timeout_busy(void)
+{
+	uint64_t start, val;
+
+	fake.hook = ignore_reads;
+	conf.request_timeout_ms = 50;
+	conf.busy_poll_us = 1000000;
+	TEST_ASSERT_SUCCESS(fake_start(), "start");
+	start = vfio_user_now();
+	TEST_ASSERT_EQUAL(rte_vfio_user_client_region_read(client, 0, 0, &val, 8),
+			  -ETIMEDOUT, "read");
+	val = (vfio_user_now() - start) / VFIO_USER_NS_PER_MS;
+	TEST_ASSERT(val >= 50 && val < 600, "after %u ms", (uint32_t)val);
+	return fake_stop();
+}
+
 /* Leave when the third read is there. */
 static bool
 leave(void)
@@ -569,6 +623,8 @@ static struct unit_test_suite client_suite = {
 		TEST_CASE_ST(fake_setup, NULL, test_async_order),
 		TEST_CASE_ST(fake_setup, NULL, test_threads),
 		TEST_CASE_ST(fake_setup, NULL, test_timeout),
+		TEST_CASE_ST(fake_setup, NULL, test_timeout_idle),
+		TEST_CASE_ST(fake_setup, NULL, test_timeout_busy),
 		TEST_CASE_ST(fake_setup, NULL, test_disconnect),
 		TEST_CASE_ST(fake_setup, NULL, test_infos),
 		TEST_CASE_ST(fake_setup, NULL, test_short_replies),
