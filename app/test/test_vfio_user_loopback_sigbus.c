@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <rte_common.h>
@@ -200,6 +201,80 @@ test_section(void)
 	return TEST_SUCCESS;
 }
 
+/* Another device of the same runner, and its client. */
+static struct {
+	struct rte_vfio_user_server *srv;
+	struct rte_vfio_user_client *client;
+} neighbour;
+
+static int
+start_neighbour(void)
+{
+	struct rte_vfio_user_server_conf server_conf = loop.server_conf;
+	struct rte_vfio_user_client_conf client_conf = loop.client_conf;
+	const struct rte_vfio_user_region_conf bar = {
+		.size = BAR1_SIZE, .flags = RTE_VFIO_USER_REGION_F_RW, .fd = -1,
+		.base = loop.bar1,
+	};
+	int pair[2];
+
+	DO(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair));
+	server_conf.sock_path = client_conf.sock_path = NULL;
+	server_conf.conn_fd = pair[0];
+	client_conf.conn_fd = pair[1];
+	neighbour.srv = rte_vfio_user_server_create(&server_conf);
+	TEST_ASSERT_NOT_NULL(neighbour.srv, "server");
+	DO(rte_vfio_user_server_region_set(neighbour.srv, 0, &bar));
+	DO(rte_vfio_user_server_start(neighbour.srv));
+	DO(rte_vfio_user_runner_add(loop.runner, neighbour.srv));
+	neighbour.client = rte_vfio_user_client_create(&client_conf);
+	TEST_ASSERT_NOT_NULL(neighbour.client, "client: %s", rte_strerror(rte_errno));
+	close(pair[0]);
+	close(pair[1]);
+	return TEST_SUCCESS;
+}
+
+/* It is as it was. */
+static int
+stop_neighbour(void)
+{
+	uint32_t val;
+
+	TEST_ASSERT_EQUAL(rte_vfio_user_client_region_read(neighbour.client, 0, 0, &val, 4), 4,
+			  "the neighbour's client was dropped");
+	DO(rte_vfio_user_runner_remove(loop.runner, neighbour.srv));
+	rte_vfio_user_client_destroy(neighbour.client);
+	return rte_vfio_user_server_destroy(neighbour.srv);
+}
+
+static int copied; /* atomic: result */
+
+static ssize_t
+copy_hook(const struct rte_vfio_user_region_access *acc)
+{
+	SET(copied, rte_vfio_user_server_dma_read(loop.srv, IOVA, buf, PAGE));
+	return acc->count;
+}
+
+/* In a callback: the runner's thread, which blocks signals, but not this one. */
+static int
+test_callback(void)
+{
+	uint32_t val = 0;
+
+	loop.hook = copy_hook;
+	DO(start());
+	DO(start_neighbour());
+	SET(copied, -1);
+	DO(loop_write(0, 0, &val, 4));
+	TEST_ASSERT_EQUAL(GET(copied), 0, "too early");
+	DO(ftruncate(mem_fd, 0));
+	loop_write(0, 0, &val, 4); /* it may be answered before the client goes */
+	WAIT_FOR(GET(copied) == -EIO);
+	DO(check_dropped());
+	return stop_neighbour();
+}
+
 /* --------------------------------------------------------- the server does it */
 
 static void *
@@ -321,6 +396,7 @@ static struct unit_test_suite sigbus_suite = {
 		CASE(test_read),
 		CASE(test_write),
 		CASE(test_section),
+		CASE(test_callback),
 		CASE(test_bar),
 		CASE(test_bar_while_waiting),
 		CASE(test_server_seals),

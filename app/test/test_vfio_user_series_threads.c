@@ -13,6 +13,7 @@
 
 #include <rte_common.h>
 #include <rte_errno.h>
+#include <rte_vfio_user_sigbus.h>
 
 #include "test.h"
 #include "test_vfio_user_series.h"
@@ -357,6 +358,64 @@ test_many_devices(void)
 	return TEST_SUCCESS;
 }
 
+/* ------------------------------------------------------ memory that breaks */
+
+static uint32_t touched;
+
+/* The control thread has the memory of the client before it. */
+static ssize_t
+touch_memory(struct rte_vfio_user_reg_info *reg, char *buf, size_t count, loff_t pos,
+	     bool iswrite)
+{
+	const struct rte_vfio_user_mem *mem = rte_vfio_user_get_mem_table(0);
+
+	RTE_SET_USED(reg);
+	RTE_SET_USED(buf);
+	RTE_SET_USED(pos);
+	RTE_SET_USED(iswrite);
+	(void)*(volatile uint8_t *)mem->entry[0].mmap_addr;
+	COUNT(touched);
+	return count;
+}
+
+/* A client truncates it: its end, but neither ours nor that of the next device. */
+static int
+test_truncated(void)
+{
+	int fd = series_file(PAGE);
+	uint32_t val = 0;
+
+	DO(rte_vfio_user_sigbus_enable());
+	series.rw_hook = touch_memory;
+	DO(series_start());
+	DO(rte_vfio_user_register(path_of(1), &series.ops));
+	DO(series_describe(path_of(1)));
+	DO(rte_vfio_user_start(path_of(1)));
+	TEST_ASSERT_EQUAL(rte_vfio_user_attach_dev(series.path), 0, "attach");
+	TEST_ASSERT_EQUAL(rte_vfio_user_attach_dev(path_of(1)), 1, "attach");
+	DO(series_map(0, 0, PAGE, fd, 0));
+	SET(touched, 0);
+	DO(rte_vfio_user_region_write(0, 1, 0, sizeof(val), &val));
+	TEST_ASSERT_EQUAL(GET(touched), 1u, "callback");
+	DO(ftruncate(fd, 0));
+	/* it may be answered before the client goes */
+	rte_vfio_user_region_write(0, 1, 0, sizeof(val), &val);
+	TEST_ASSERT_EQUAL(GET(touched), 2u, "callback");
+	WAIT_FOR(rte_vfio_user_reset(0) == -ENOTCONN);
+	DO(rte_vfio_user_region_read(1, 0, 0, sizeof(val), &val));
+	DO(rte_vfio_user_detach_dev(0));
+	/* the next client of the first device */
+	TEST_ASSERT_EQUAL(rte_vfio_user_attach_dev(series.path), 0, "attach");
+	DO(series_map(0, 0, PAGE, series.file, 0));
+	DO(rte_vfio_user_region_write(0, 1, 0, sizeof(val), &val));
+	TEST_ASSERT_EQUAL(GET(touched), 3u, "callback");
+	DO(rte_vfio_user_detach_dev(1));
+	DO(rte_vfio_user_unregister(path_of(1)));
+	DO(rte_vfio_user_sigbus_disable());
+	close(fd);
+	return TEST_SUCCESS;
+}
+
 static struct unit_test_suite suite = {
 	.suite_name = "threads and devices of the series' API",
 	.unit_test_cases = {
@@ -365,6 +424,7 @@ static struct unit_test_suite suite = {
 		TEST_CASE_ST(series_setup, series_teardown, test_ids),
 		TEST_CASE_ST(series_setup, series_teardown, test_register),
 		TEST_CASE_ST(series_setup, series_teardown, test_many_devices),
+		TEST_CASE_ST(series_setup, series_teardown, test_truncated),
 		TEST_CASES_END()
 	}
 };
