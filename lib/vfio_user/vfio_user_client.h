@@ -466,6 +466,16 @@ vfio_user_client_map_of(const struct vfio_user_iova_range *range)
 	return range->cookie;
 }
 
+/** The server that is there and may have a mapping, or NOBODY. maps.lock held. */
+static inline uint32_t
+vfio_user_client_holder(const struct rte_vfio_user_client *client,
+			const struct vfio_user_client_map *map)
+{
+	uint32_t peer = __atomic_load_n(&map->peer, __ATOMIC_ACQUIRE);
+
+	return peer == client->maps.peer ? peer : VFIO_USER_CLIENT_NOBODY;
+}
+
 /** Handle a request of the server; the caller releases the message. */
 void vfio_user_client_serve(struct rte_vfio_user_client *client,
 			    struct vfio_user_conn *conn,

@@ -197,15 +197,6 @@ exact_map(const struct rte_vfio_user_client *client,
 	return vfio_user_client_map_of(&range);
 }
 
-/* The server that is there and may have a mapping, or NOBODY. Lock held. */
-static uint32_t
-holder(const struct rte_vfio_user_client *client, const struct vfio_user_client_map *map)
-{
-	uint32_t peer = __atomic_load_n(&map->peer, __ATOMIC_ACQUIRE);
-
-	return peer == client->maps.peer ? peer : VFIO_USER_CLIENT_NOBODY;
-}
-
 /*
  * Who has to be asked to unmap a range: 0 with the server in *peer, or with
  * NOBODY when it was enough to forget it; -ENOENT: it is not one mapping.
@@ -223,7 +214,7 @@ find_holder(struct rte_vfio_user_client *client,
 	pthread_rwlock_rdlock(&client->maps.lock);
 	map = exact_map(client, range);
 	if (map != NULL)
-		*peer = holder(client, map);
+		*peer = vfio_user_client_holder(client, map);
 	pthread_rwlock_unlock(&client->maps.lock);
 	if (map == NULL)
 		return -ENOENT;
@@ -233,7 +224,7 @@ find_holder(struct rte_vfio_user_client *client,
 	pthread_rwlock_wrlock(&client->maps.lock);
 	map = exact_map(client, range);
 	if (map != NULL) {
-		*peer = holder(client, map); /* the replay may have come by */
+		*peer = vfio_user_client_holder(client, map); /* the replay may have come by */
 		if (*peer == done)
 			*peer = VFIO_USER_CLIENT_NOBODY;
 		if (*peer == VFIO_USER_CLIENT_NOBODY)
@@ -672,6 +663,7 @@ replay_some(struct rte_vfio_user_client *client)
 	struct vfio_user_client_maps *maps = &client->maps;
 	const void *root = vfio_user_iova_root(maps->ranges);
 	uint32_t room = vfio_user_client_may_ask(client);
+	const struct vfio_user_client_map *map;
 	struct vfio_user_iova_range range;
 	int ret = 0;
 
@@ -680,7 +672,8 @@ replay_some(struct rte_vfio_user_client *client)
 			maps->replay_end = true;
 			break;
 		}
-		if (holder(client, vfio_user_client_map_of(&range)) == VFIO_USER_CLIENT_NOBODY) {
+		map = vfio_user_client_map_of(&range);
+		if (vfio_user_client_holder(client, map) == VFIO_USER_CLIENT_NOBODY) {
 			ret = replay_map(client, &range);
 			room--;
 		}

@@ -20,6 +20,7 @@ check_range(const struct rte_vfio_user_client *client, uint64_t addr,
 {
 	const void *root = vfio_user_iova_root(client->maps.ranges);
 	uint64_t last = addr + count - 1;
+	const struct vfio_user_client_map *map;
 	struct vfio_user_iova_range range;
 
 	if (!vfio_user_range_valid(addr, count))
@@ -27,9 +28,13 @@ check_range(const struct rte_vfio_user_client *client, uint64_t addr,
 	for (;;) {
 		if (!vfio_user_iova_find(root, addr, &range))
 			return -EFAULT;
+		/* a new server is given nothing before its shape is checked */
+		map = vfio_user_client_map_of(&range);
+		if (vfio_user_client_holder(client, map) == VFIO_USER_CLIENT_NOBODY)
+			return -EFAULT;
 		if ((range.prot & prot) == 0)
 			return -EPERM;
-		if (client->dma_cb == NULL && vfio_user_client_map_of(&range)->vaddr == NULL)
+		if (client->dma_cb == NULL && map->vaddr == NULL)
 			return -EFAULT;
 		if (last <= range.last)
 			return 0;
