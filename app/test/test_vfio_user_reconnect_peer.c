@@ -181,12 +181,43 @@ test_read_early(void)
 	return TEST_SUCCESS;
 }
 
+/* ------------------------------------------------------------ life cycle */
+
+/* Each query is answered in time. */
+static bool
+answer_slowly(void)
+{
+	struct vfio_device_info info = { .argsz = VFIO_USER_DEVICE_INFO_SIZE, .num_irqs = 1000 };
+
+	if (fake.msg.hdr.command == IRQ_INFO)
+		usleep(10000);
+	if (fake.msg.hdr.command != GET_INFO)
+		return false;
+	fake_reply(&fake.msg.hdr, 0, &info, VFIO_USER_DEVICE_INFO_SIZE, -1);
+	return true;
+}
+
+/* The description of the device takes no longer than one request. */
+static int
+test_slow_create(void)
+{
+	uint64_t start = vfio_user_now();
+
+	conf.request_timeout_ms = 200;
+	fake.hook = answer_slowly;
+	client = rte_vfio_user_client_create(&conf);
+	TEST_ASSERT(client == NULL && rte_errno == ETIMEDOUT, "create: %s", strerror(rte_errno));
+	TEST_ASSERT(vfio_user_now() - start < 5000 * MS, "10 s of queries");
+	return TEST_SUCCESS;
+}
+
 #define CASE(fn) TEST_CASE_ST(peers_setup, peers_teardown, fn)
 
 static struct unit_test_suite peer_suite = {
 	.suite_name = "vfio-user client: reconnection to scripted servers",
 	.unit_test_cases = {
 		CASE(test_read_early),
+		CASE(test_slow_create),
 		TEST_CASES_END()
 	},
 };

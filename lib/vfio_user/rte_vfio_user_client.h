@@ -220,7 +220,7 @@ rte_vfio_user_client_conf_init(struct rte_vfio_user_client_conf *conf);
 /**
  * Connect to a device and negotiate. Blocks up to connect_timeout_ms and one
  * request timeout. With reconnection the description of the device is asked for,
- * too: each reply may take up to the request timeout.
+ * too: all of it has to arrive within another request timeout.
  *
  * @param conf
  *   Configuration; copied, not referenced after return.

@@ -294,6 +294,7 @@ struct rte_vfio_user_client {
 	struct vfio_user_conn main;
 	struct vfio_user_conn twin; /* open if the server offers it */
 	bool ready; /* negotiated; owner only after create */
+	uint64_t hurry; /* all requests must end by then; 0 after create */
 	bool lost; /* the connection is gone, atomic */
 	uint32_t generation; /* server of the application's requests, atomic */
 	uint32_t posted; /* posted writes collected, atomic */

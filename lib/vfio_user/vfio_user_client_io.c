@@ -434,6 +434,17 @@ wait_room(struct rte_vfio_user_client *client)
 	vfio_user_conn_expire(&client->main, vfio_user_now());
 }
 
+static uint64_t
+request_timeout(const struct rte_vfio_user_client *client)
+{
+	uint64_t now;
+
+	if (client->hurry == 0)
+		return client->timeout_ns;
+	now = vfio_user_now();
+	return now < client->hurry ? client->hurry - now : 0;
+}
+
 void
 vfio_user_client_start_to(struct rte_vfio_user_client *client,
 			  struct vfio_user_client_req *creq, uint32_t generation,
@@ -452,7 +463,7 @@ vfio_user_client_start_to(struct rte_vfio_user_client *client,
 		ret = -EAGAIN;
 		if (vfio_user_conn_queued(&client->main) < VFIO_USER_CLIENT_MAX_QUEUED)
 			ret = vfio_user_conn_request(&client->main, &creq->req, out,
-						     client->timeout_ns);
+						     request_timeout(client));
 		if (ret != -EAGAIN)
 			break;
 		if (give_up == 0)

@@ -115,8 +115,8 @@ record_irq(struct rte_vfio_user_client *client, uint32_t index,
 	return may_pass(ret) ? ret : 0;
 }
 
-int
-vfio_user_client_shape_record(struct rte_vfio_user_client *client)
+static int
+record_all(struct rte_vfio_user_client *client)
 {
 	struct vfio_user_client_shape *shape = &client->link.shape;
 	struct vfio_device_info info;
@@ -140,6 +140,18 @@ vfio_user_client_shape_record(struct rte_vfio_user_client *client)
 		ret = record_region(client, i, &shape->regions[i]);
 	for (i = 0; i < shape->nb_irqs && ret == 0; i++)
 		ret = record_irq(client, i, &shape->irqs[i]);
+	return ret;
+}
+
+int
+vfio_user_client_shape_record(struct rte_vfio_user_client *client)
+{
+	int ret;
+
+	/* there may be thousands of queries: one timeout for all of them */
+	client->hurry = vfio_user_now() + client->timeout_ns;
+	ret = record_all(client);
+	client->hurry = 0;
 	return ret;
 }
 
