@@ -181,6 +181,89 @@ test_read_early(void)
 	return TEST_SUCCESS;
 }
 
+/* ----------------------------------------------------- memory of the EAL */
+
+static bool stop_polling; /* atomic */
+
+static void *
+poll_all_the_time(void *arg)
+{
+	RTE_SET_USED(arg);
+	while (!GET(stop_polling)) {
+		rte_vfio_user_client_poll(client);
+		usleep(200);
+	}
+	return NULL;
+}
+
+/* Hold up who parts from the server until the next one is there. */
+static void
+wait_for_next(struct rte_vfio_user_client *c, ssize_t result, void *arg)
+{
+	uint32_t left = 2000;
+
+	RTE_SET_USED(c);
+	RTE_SET_USED(arg);
+	while (result == -ENOTCONN && left-- != 0 &&
+	       GET(peers.told[RTE_VFIO_USER_CLIENT_RECONNECTED]) == 0)
+		usleep(1000);
+}
+
+/* No server answers to DMA_UNMAP; the first one neither to a read. */
+static bool
+never_unmap(void)
+{
+	static uint8_t buf[8];
+
+	if (fake.msg.hdr.command != DMA_UNMAP)
+		return fake.msg.hdr.command == REGION_READ;
+	if (GET(peers.nb) == 1) {
+		usleep(50000); /* it must not time out before DMA_UNMAP does */
+		CHECK(rte_vfio_user_client_region_read_async(client, 0, 0, buf, sizeof(buf),
+				wait_for_next, NULL) == 0);
+	}
+	return true;
+}
+
+static int
+look_up(const void *addr, struct vfio_user_client_eal_run *seg)
+{
+	seg->addr = (uintptr_t)addr;
+	seg->len = SIZE;
+	seg->fd = -1;
+	return 0;
+}
+
+/* Memory that was freed is given to no server, however fast it comes. */
+static int
+test_eal_gone(void)
+{
+	pthread_t thread;
+	int left;
+
+	conf.request_timeout_ms = 250;
+	fake.hook = never_unmap;
+	TEST_ASSERT_SUCCESS(connect_first(), "connect");
+	client->eal.lookup = look_up;
+	client->eal.mapped = true;
+	vfio_user_client_eal_event(client, RTE_MEM_EVENT_ALLOC, memory, SIZE);
+	__atomic_store_n(&stop_polling, false, __ATOMIC_RELEASE);
+	TEST_ASSERT_SUCCESS(pthread_create(&thread, NULL, poll_all_the_time, NULL), "thread");
+	vfio_user_client_eal_event(client, RTE_MEM_EVENT_FREE, memory, SIZE);
+	pthread_rwlock_rdlock(&client->maps.lock);
+	left = (int)vfio_user_iova_count(client->maps.ranges);
+	pthread_rwlock_unlock(&client->maps.lock);
+	__atomic_store_n(&stop_polling, true, __ATOMIC_RELEASE);
+	pthread_join(thread, NULL);
+	TEST_ASSERT_EQUAL(left, 0, "still in the table");
+	TEST_ASSERT_SUCCESS(come_back(), "back");
+	fake_pause();
+	left = (int)fake.nb_maps;
+	fake_resume();
+	TEST_ASSERT_EQUAL(left, 1, "mapped again");
+	return TEST_SUCCESS;
+}
+
 /* ------------------------------------------------------------ life cycle */
 
 /* Each query is answered in time. */
@@ -217,6 +300,7 @@ static struct unit_test_suite peer_suite = {
 	.suite_name = "vfio-user client: reconnection to scripted servers",
 	.unit_test_cases = {
 		CASE(test_read_early),
+		CASE(test_eal_gone),
 		CASE(test_slow_create),
 		TEST_CASES_END()
 	},

@@ -455,6 +455,14 @@ void vfio_user_client_irqs_signal(struct rte_vfio_user_client *client);
 int vfio_user_client_maps_init(struct rte_vfio_user_client *client);
 void vfio_user_client_maps_fini(struct rte_vfio_user_client *client);
 
+/**
+ * Forget mappings, whoever has them: the number of those that were there. If
+ * there were any, the caller parts from the server. Not from dma_cb.
+ */
+uint32_t vfio_user_client_maps_forget(struct rte_vfio_user_client *client,
+				      const struct rte_vfio_user_dma_range *ranges,
+				      uint32_t nb_ranges);
+
 /** The server is gone: changes are merged into the table. */
 void vfio_user_client_maps_lost(struct rte_vfio_user_client *client);
 

@@ -609,6 +609,21 @@ vfio_user_client_maps_fini(struct rte_vfio_user_client *client)
 	vfio_user_iova_destroy(client->maps.ranges);
 }
 
+uint32_t
+vfio_user_client_maps_forget(struct rte_vfio_user_client *client,
+			     const struct rte_vfio_user_dma_range *ranges,
+			     uint32_t nb_ranges)
+{
+	uint32_t i, nb = 0;
+
+	pthread_rwlock_wrlock(&client->maps.lock);
+	for (i = 0; i < nb_ranges; i++)
+		nb += exact_map(client, &ranges[i]) != NULL &&
+			remove_map(client, ranges[i].iova, ranges[i].size) == 0;
+	pthread_rwlock_unlock(&client->maps.lock);
+	return nb;
+}
+
 void
 vfio_user_client_maps_lost(struct rte_vfio_user_client *client)
 {

@@ -114,17 +114,21 @@ map_runs(struct rte_vfio_user_client *client, struct vfio_user_client_eal_runs *
 	return ret;
 }
 
-/* eal.lock held. */
+/*
+ * Unmap what goes in any case. What is left after an error is forgotten before
+ * the server is parted from: no later one, however fast it comes, has it.
+ */
 static int
-unmap_run(struct rte_vfio_user_client *client,
-	  const struct vfio_user_client_eal_run *run)
+unmap_for_good(struct rte_vfio_user_client *client,
+	       const struct rte_vfio_user_dma_range *ranges, uint32_t nb)
 {
-	const struct rte_vfio_user_dma_range range = {
-		.iova = run->addr,
-		.size = run->len,
-	};
+	int ret = rte_vfio_user_client_dma_unmap(client, ranges, nb);
 
-	return rte_vfio_user_client_dma_unmap(client, &range, 1);
+	if (ret == 0 || ret == -EDEADLK) /* from dma_cb: nothing was done */
+		return ret;
+	if (vfio_user_client_maps_forget(client, ranges, nb) != 0 || ret != -ENOENT)
+		vfio_user_client_lose(client);
+	return ret;
 }
 
 /* --------------------------------------------------------------- events */
@@ -197,6 +201,7 @@ memory_going(struct rte_vfio_user_client *client, uintptr_t addr, size_t len)
 {
 	struct vfio_user_client_eal_run *run, *next;
 	uintptr_t end = addr + len, run_end;
+	struct rte_vfio_user_dma_range range;
 	int ret;
 
 	RTE_TAILQ_FOREACH_SAFE(run, &client->eal.runs, next, next) {
@@ -204,15 +209,15 @@ memory_going(struct rte_vfio_user_client *client, uintptr_t addr, size_t len)
 		if (run->addr >= end || run_end <= addr)
 			continue;
 		TAILQ_REMOVE(&client->eal.runs, run, next);
-		ret = unmap_run(client, run);
-		if (ret < 0 && ret != -ENOENT) { /* -ENOENT: by unmap_all */
+		range.iova = run->addr;
+		range.size = run->len;
+		ret = unmap_for_good(client, &range, 1);
+		if (ret < 0 && ret != -ENOENT) /* -ENOENT: by unmap_all */
 			log_failure("unmap", run->addr, run->len, ret);
-			/* the memory goes all the same: nobody may use it */
+		if (ret == -EDEADLK) /* not allowed, and it goes all the same */
 			vfio_user_client_lose(client);
-			if (client->link.on) /* nor be given it again */
-				ret = unmap_run(client, run);
-		}
-		if (ret == 0) {
+		/* the next server has the rest, too */
+		if (ret == 0 || (ret != -ENOENT && client->link.on)) {
 			map_rest(client, run, run->addr, addr);
 			map_rest(client, run, end, run_end);
 		}
@@ -352,20 +357,12 @@ unmap_runs(struct rte_vfio_user_client *client)
 		ranges[nb].iova = run->addr;
 		ranges[nb++].size = run->len;
 	}
-	ret = rte_vfio_user_client_dma_unmap(client, ranges, nb);
-	if (ret == -EDEADLK)
-		goto free_ranges; /* nothing was done */
-	free_runs(&client->eal.runs);
+	ret = unmap_for_good(client, ranges, nb);
+	if (ret != -EDEADLK)
+		free_runs(&client->eal.runs);
+	free(ranges);
 	if (ret == -ENOENT) /* by unmap_all */
 		ret = 0;
-	if (ret < 0) {
-		/* what stays mapped is not followed any more */
-		vfio_user_client_lose(client);
-		if (client->link.on) /* nor mapped again */
-			rte_vfio_user_client_dma_unmap(client, ranges, nb);
-	}
-free_ranges:
-	free(ranges);
 	return ret;
 }
 
