@@ -413,6 +413,11 @@ test_irqs(void)
 					   &fd[NB_MSIX - 1]));
 	TEST_ASSERT_EQUAL(rte_vfio_user_client_irq_assign(loop.client, VFIO_PCI_MSIX_IRQ_INDEX,
 			NB_MSIX, 1, fd), -EINVAL, "no such interrupt");
+	/* or no server that came back would be accepted */
+	TEST_ASSERT_EQUAL(rte_vfio_user_client_irq_unmask(loop.client,
+			VFIO_PCI_MSIX_IRQ_INDEX, 0), -ENOTTY, "not maskable");
+	TEST_ASSERT_EQUAL(rte_vfio_user_client_irq_assign(loop.client, VFIO_PCI_MSIX_IRQ_INDEX,
+			0, 1, loop.file), -EINVAL, "not an eventfd");
 	DO(come_back());
 	/* each once, for what may have been missed */
 	for (i = 0; i < NB_MSIX; i++)

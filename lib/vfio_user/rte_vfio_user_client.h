@@ -432,7 +432,9 @@ rte_vfio_user_client_irq_info(struct rte_vfio_user_client *client,
  *     descriptors
  *   - a request error, see the top of this file; a prefix of the range may have
  *     been set then
- *   - with reconnection also: -EINVAL: the device has no such interrupts;
+ *   - with reconnection also: -EINVAL: the device has no such interrupts; while
+ *     the connection is lost also -ENOTTY: they cannot be masked, or take no
+ *     eventfds, by the flags of the index, and -EINVAL: not an eventfd;
  *     -ENOMEM, -EMFILE: the eventfds could not be kept. While the connection
  *     is lost 0 is returned and the set-up follows, but a trigger by the
  *     application fails with -ENOTCONN.

@@ -165,6 +165,25 @@ send_piece(struct rte_vfio_user_client *client, const struct irq_piece *piece,
 	return ret;
 }
 
+/* What a server would refuse must not be left to the replay. */
+static int
+check_flags(const struct rte_vfio_user_client *client, const struct irq_piece *piece)
+{
+	uint32_t flags = client->link.shape.irqs[piece->set->index].flags;
+	uint32_t i;
+
+	if (kind_of(piece->set) != KIND_TRIGGER && (flags & VFIO_IRQ_INFO_MASKABLE) == 0)
+		return -ENOTTY;
+	if (type_of(piece->set) != VFIO_IRQ_SET_DATA_EVENTFD)
+		return 0;
+	if ((flags & VFIO_IRQ_INFO_EVENTFD) == 0)
+		return -ENOTTY;
+	for (i = 0; piece->fds != NULL && i < piece->count; i++)
+		if (!vfio_user_fd_is_eventfd(piece->fds[i]))
+			return -EINVAL;
+	return 0;
+}
+
 /*
  * Send set-up to the server that is there, or leave it to the replay. What is
  * recorded before the replay has come by is sent by it, too: the later of the
@@ -186,9 +205,11 @@ send_recorded(struct rte_vfio_user_client *client, const struct irq_piece *piece
 		if (peer == VFIO_USER_CLIENT_NOBODY && !vfio_user_client_is_alive(client))
 			ret = -ENOTCONN;
 		else if (peer == VFIO_USER_CLIENT_NOBODY || irqs->replaying)
+			ret = check_flags(client, piece);
+		if (ret == 0 && (peer == VFIO_USER_CLIENT_NOBODY || irqs->replaying))
 			record_once(client, piece, dups, &recorded);
 		pthread_mutex_unlock(&irqs->lock);
-		if (peer == VFIO_USER_CLIENT_NOBODY)
+		if (ret < 0 || peer == VFIO_USER_CLIENT_NOBODY)
 			return ret;
 
 		ret = send_piece(client, piece, peer, &lost);
