@@ -181,6 +181,54 @@ test_read_early(void)
 	return TEST_SUCCESS;
 }
 
+/* --------------------------------------------------------- the callback */
+
+static int map_result;
+
+/* Map while another thread waits for the reply to its DMA_UNMAP. */
+static void
+map_in_callback(void)
+{
+	struct rte_vfio_user_dma_map other = map;
+	uint32_t left = 5000;
+
+	other.iova += SIZE;
+	while (pthread_rwlock_trywrlock(&client->ops_lock) == 0 && left-- != 0) {
+		pthread_rwlock_unlock(&client->ops_lock);
+		usleep(1000);
+	}
+	map_result = rte_vfio_user_client_dma_map(client, &other, 1);
+}
+
+static void *
+unmap_all(void *arg)
+{
+	RTE_SET_USED(arg);
+	while (GET(peers.nb) < 2 || GET(client->generation) == 0)
+		usleep(100);
+	return (void *)(intptr_t)rte_vfio_user_client_dma_unmap_all(client);
+}
+
+static int
+test_map_in_callback(void)
+{
+	uint64_t start = vfio_user_now();
+	pthread_t thread;
+	void *ret;
+
+	peers.on_back = map_in_callback;
+	TEST_ASSERT_SUCCESS(connect_first(), "connect");
+	TEST_ASSERT_SUCCESS(rte_vfio_user_client_dma_map(client, &map, 1), "map");
+	TEST_ASSERT_SUCCESS(pthread_create(&thread, NULL, unmap_all, NULL), "thread");
+	TEST_ASSERT_SUCCESS(lose(), "lose");
+	TEST_ASSERT_SUCCESS(come_back(), "back");
+	pthread_join(thread, &ret);
+	TEST_ASSERT_NULL(ret, "unmap all");
+	TEST_ASSERT_EQUAL(map_result, 0, "map");
+	TEST_ASSERT(vfio_user_now() - start < 8000 * MS, "a request timeout");
+	return TEST_SUCCESS;
+}
+
 /* ----------------------------------------------------- memory of the EAL */
 
 static bool stop_polling; /* atomic */
@@ -300,6 +348,7 @@ static struct unit_test_suite peer_suite = {
 	.suite_name = "vfio-user client: reconnection to scripted servers",
 	.unit_test_cases = {
 		CASE(test_read_early),
+		CASE(test_map_in_callback),
 		CASE(test_eal_gone),
 		CASE(test_slow_create),
 		TEST_CASES_END()

@@ -449,6 +449,30 @@ map_entered(struct rte_vfio_user_client *client, uint32_t peer,
 	return ret;
 }
 
+/*
+ * Let others map and unmap meanwhile, or nobody. Who holds the lock waits for
+ * replies: if we are the one who receives, inside a callback, we go on with it.
+ */
+static int
+lock_ops(struct rte_vfio_user_client *client, bool alone)
+{
+	uint64_t give_up = vfio_user_now() + client->timeout_ns + UINT64_C(1000000000);
+	const struct timespec ts = { .tv_nsec = VFIO_USER_NS_PER_MS };
+	int ret;
+
+	for (;;) {
+		ret = alone ? pthread_rwlock_trywrlock(&client->ops_lock) :
+			pthread_rwlock_tryrdlock(&client->ops_lock);
+		if (ret != EBUSY)
+			return -ret;
+		if (vfio_user_now() >= give_up)
+			return -ETIMEDOUT;
+		if (!vfio_user_conn_is_owner(&client->main) ||
+		    vfio_user_client_receive(client, 10) < 0)
+			nanosleep(&ts, NULL);
+	}
+}
+
 int
 rte_vfio_user_client_dma_map(struct rte_vfio_user_client *client,
 			     const struct rte_vfio_user_dma_map *maps,
@@ -465,7 +489,9 @@ rte_vfio_user_client_dma_map(struct rte_vfio_user_client *client,
 		ret = check_map(&maps[i]);
 	if (ret < 0)
 		return vfio_user_misuse(__func__);
-	pthread_rwlock_rdlock(&client->ops_lock);
+	ret = lock_ops(client, false);
+	if (ret < 0)
+		return ret;
 	/* first: the server may access them before its reply arrives */
 	ret = enter_maps(client, maps, nb_maps, &peer);
 	if (ret == 0)
@@ -486,7 +512,9 @@ rte_vfio_user_client_dma_unmap(struct rte_vfio_user_client *client,
 		return vfio_user_misuse(__func__);
 	if (inside_dma_cb(client))
 		return -EDEADLK;
-	pthread_rwlock_rdlock(&client->ops_lock);
+	ret = lock_ops(client, false);
+	if (ret < 0)
+		return ret;
 	for (done = 0; done < nb_ranges; done += nb) {
 		nb = RTE_MIN(nb_ranges - done, VFIO_USER_CLIENT_WINDOW);
 		ret = unmap_window(client, &ranges[done], nb);
@@ -497,17 +525,6 @@ rte_vfio_user_client_dma_unmap(struct rte_vfio_user_client *client,
 	}
 	pthread_rwlock_unlock(&client->ops_lock);
 	return first;
-}
-
-/* Wait until no other thread is mapping or unmapping. */
-static int
-lock_out(struct rte_vfio_user_client *client)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	ts.tv_sec += (time_t)(client->timeout_ns / UINT64_C(1000000000)) + 1;
-	return -pthread_rwlock_clockwrlock(&client->ops_lock, CLOCK_MONOTONIC, &ts);
 }
 
 /* Lock held for writing. */
@@ -569,7 +586,7 @@ rte_vfio_user_client_dma_unmap_all(struct rte_vfio_user_client *client)
 		return vfio_user_misuse(__func__);
 	if (inside_dma_cb(client))
 		return -EDEADLK;
-	ret = lock_out(client);
+	ret = lock_ops(client, true);
 	if (ret < 0)
 		return ret;
 	peer = hold_maps(client);
