@@ -149,7 +149,8 @@ enum rte_vfio_user_client_state {
  * The connection changed its state. Called once per transition, without a lock
  * of the library, in the thread that polls or that is inside a blocking call
  * other than map and unmap. It may call functions of the client, except
- * destroy. It must not wait for a thread that may be inside one.
+ * destroy, eal_map and eal_unmap (another thread may hold the EAL's memory lock
+ * and wait for this one). It must not wait for a thread that may be inside one.
  *
  * @param client
  *   The client.

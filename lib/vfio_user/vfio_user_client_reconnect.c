@@ -31,6 +31,8 @@
 /* pauses between attempts; a connection that lasted is the start of a new row */
 #define BACKOFF_MIN_NS (10 * VFIO_USER_NS_PER_MS)
 #define BACKOFF_MAX_NS (1000 * VFIO_USER_NS_PER_MS)
+/* after connections that were up only briefly; failed attempts wait longer */
+#define BACKOFF_BRIEF_NS (50 * VFIO_USER_NS_PER_MS)
 
 /* parked reads that found too many requests pending are tried again */
 #define ROOM_NS (10 * VFIO_USER_NS_PER_MS)
@@ -337,8 +339,10 @@ go_down(struct rte_vfio_user_client *client)
 	uint64_t now = vfio_user_now();
 
 	/* a server that is up and goes at once is not met any more often */
-	link->backoff_ns = now - link->up_since >= BACKOFF_MAX_NS ? BACKOFF_MIN_NS :
-		RTE_MIN(link->backoff_ns * 2, BACKOFF_MAX_NS);
+	if (now - link->up_since >= BACKOFF_MAX_NS)
+		link->backoff_ns = BACKOFF_MIN_NS;
+	else if (link->backoff_ns < BACKOFF_BRIEF_NS)
+		link->backoff_ns = RTE_MIN(link->backoff_ns * 2, BACKOFF_BRIEF_NS);
 	link->retry_at = now + link->backoff_ns;
 	link->give_up_at = link->timeout_ns > UINT64_MAX - now ? UINT64_MAX :
 		now + link->timeout_ns;
