@@ -18,6 +18,9 @@
 #include "test_vfio_user_fault.h"
 #include "test_vfio_user_fds.h"
 
+/* in the names of the memory that tests and library share */
+#define SHARED "/memfd:fault"
+
 #define DO(call) TEST_ASSERT_SUCCESS(call, #call)
 
 /* In the short form so many calls of a kind fail, spread evenly. */
@@ -53,20 +56,6 @@ on_alarm(int sig)
 	    write(STDOUT_FILENO, "\n", 1) < 0)
 		_exit(EXIT_FAILURE);
 	abort();
-}
-
-/* Mappings of the memory that tests and library share. */
-static int
-count_mappings(void)
-{
-	FILE *maps = fopen("/proc/self/maps", "r");
-	char line[512];
-	int nb = 0;
-
-	while (fgets(line, sizeof(line), maps) != NULL)
-		nb += strstr(line, "/memfd:fault") != NULL;
-	fclose(maps);
-	return nb;
 }
 
 static int
@@ -141,7 +130,7 @@ run_prepared(const struct fault_scenario *sc, uint32_t who,
 static int
 run_once(const struct fault_scenario *sc, uint32_t who, const struct test_fault *fault)
 {
-	int fds = count_fds(), mappings = count_mappings(), ret;
+	int fds = count_fds(), mappings = count_mappings(SHARED), ret;
 	struct fault_dev dev;
 
 	snprintf(what, sizeof(what), "%s, %s, %s %u%s, %s", sc->name, who_name(who),
@@ -166,7 +155,7 @@ run_once(const struct fault_scenario *sc, uint32_t who, const struct test_fault 
 	if (ret != TEST_SUCCESS)
 		return ret;
 	TEST_ASSERT_EQUAL(count_fds(), fds, "%s", what);
-	TEST_ASSERT_EQUAL(count_mappings(), mappings, "%s", what);
+	TEST_ASSERT_EQUAL(count_mappings(SHARED), mappings, "%s", what);
 	TEST_ASSERT_SUCCESS(fault_use(&bystander), "%s: other device", what);
 	return TEST_SUCCESS;
 }

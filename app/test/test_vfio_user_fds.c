@@ -4,6 +4,8 @@
 
 #include <dirent.h>
 #include <stddef.h>
+#include <stdio.h>
+#include <string.h>
 
 #include "test.h"
 #include "test_vfio_user_fds.h"
@@ -17,6 +19,19 @@ count_fds(void)
 	while (readdir(dir) != NULL)
 		nb++;
 	closedir(dir);
+	return nb;
+}
+
+int
+count_mappings(const char *name)
+{
+	FILE *maps = fopen("/proc/self/maps", "r");
+	char line[512];
+	int nb = 0;
+
+	while (fgets(line, sizeof(line), maps) != NULL)
+		nb += strstr(line, name) != NULL;
+	fclose(maps);
 	return nb;
 }
 

@@ -20,6 +20,9 @@
 #include "test_vfio_user_fds.h"
 #include "vfio_user_dma.h"
 
+/* in the names of the memory that tests and library share */
+#define SHARED "window-test"
+
 #define PAGE UINT64_C(4096)
 #define MIB (UINT64_C(1) << 20)
 #define GIB (UINT64_C(1) << 30)
@@ -70,19 +73,6 @@ make_file(uint64_t size)
 }
 
 static int
-count_mappings(void)
-{
-	FILE *maps = fopen("/proc/self/maps", "r");
-	char line[512];
-	int nb = 0;
-
-	while (fgets(line, sizeof(line), maps) != NULL)
-		nb += strstr(line, "window-test") != NULL;
-	fclose(maps);
-	return nb;
-}
-
-static int
 add(uint64_t iova, uint64_t size, uint32_t flags, int fd, uint64_t offset)
 {
 	const struct vfio_user_dma_map req = {
@@ -110,7 +100,7 @@ del_all(void)
 	TEST_ASSERT(dma.windows.nb == 0 && dma.windows.bytes == 0 && dma.files.nb == 0,
 		    "%u windows of %llu bytes, %u files are left", dma.windows.nb,
 		    (unsigned long long)dma.windows.bytes, dma.files.nb);
-	TEST_ASSERT_EQUAL(count_mappings(), 0, "mappings are left");
+	TEST_ASSERT_EQUAL(count_mappings(SHARED), 0, "mappings are left");
 	return TEST_SUCCESS;
 }
 
@@ -139,13 +129,13 @@ test_65535_maps(void)
 	}
 	TEST_ASSERT_EQUAL(add(UINT64_C(1) << 40, PAGE, RW, dup(fd), 0), -ENOSPC, "limit");
 	TEST_ASSERT_EQUAL(count_fds(), fds + 1, "fds");
-	TEST_ASSERT_EQUAL(count_mappings(), 1, "mappings");
+	TEST_ASSERT_EQUAL(count_mappings(SHARED), 1, "mappings");
 	for (i = 1; i < nb; i++)
 		DO(del(2 * i * PAGE));
-	TEST_ASSERT(dma.windows.nb == 1 && count_mappings() == 1 &&
+	TEST_ASSERT(dma.windows.nb == 1 && count_mappings(SHARED) == 1 &&
 		    count_fds() == fds + 1, "the first still uses it");
 	DO(del(0));
-	TEST_ASSERT(dma.windows.nb == 0 && count_mappings() == 0 && count_fds() == fds,
+	TEST_ASSERT(dma.windows.nb == 0 && count_mappings(SHARED) == 0 && count_fds() == fds,
 		    "nobody uses it");
 	close(fd);
 	return TEST_SUCCESS;
@@ -168,7 +158,7 @@ test_protections(void)
 		else
 			TEST_ASSERT(added->info.va == va[flags] + (i - i % 3) * PAGE, "%u", i);
 	}
-	TEST_ASSERT(dma.windows.nb == 3 && count_mappings() == 3 && count_fds() == fds + 1,
+	TEST_ASSERT(dma.windows.nb == 3 && count_mappings(SHARED) == 3 && count_fds() == fds + 1,
 		    "%u windows", dma.windows.nb);
 	/* opened for reading only: another fd, other memory, no writing */
 	i = (uint32_t)open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
@@ -246,7 +236,7 @@ test_random(void)
 		DO(add(i * 8 * GIB, len, RW, dup(fd), off));
 		offs[i] = off;
 	}
-	TEST_ASSERT_EQUAL(count_mappings(), (int)dma.windows.nb, "mappings");
+	TEST_ASSERT_EQUAL(count_mappings(SHARED), (int)dma.windows.nb, "mappings");
 	close(fd);
 	return del_all();
 }
@@ -289,10 +279,10 @@ test_last_user(void)
 	DO(add(PAGE, PAGE, RW | VFIO_USER_DMA_MAP_F_FILE_IO, dup(fd), PAGE));
 	vfio_user_dma_remove_all(&dma);
 	TEST_ASSERT(!vfio_user_dma_settle(&dma), "settled under a user");
-	TEST_ASSERT(count_mappings() == 1 && count_fds() == fds, "too early");
+	TEST_ASSERT(count_mappings(SHARED) == 1 && count_fds() == fds, "too early");
 	vfio_user_grace_leave(&dma.grace, slot);
 	TEST_ASSERT(vfio_user_dma_settle(&dma), "settle");
-	TEST_ASSERT(count_mappings() == 0 && count_fds() == fds - 1, "too late");
+	TEST_ASSERT(count_mappings(SHARED) == 0 && count_fds() == fds - 1, "too late");
 	return TEST_SUCCESS;
 }
 
@@ -462,7 +452,7 @@ test_no_memory(void)
 		return TEST_SKIPPED;
 	for (i = 0; i < 30; i++) {
 		fds = count_fds();
-		maps = count_mappings();
+		maps = count_mappings(SHARED);
 		for (nth = 1; ; nth++) {
 			test_alloc_fail((uint32_t)nth);
 			ret = add(i * GIB, PAGE, RW, dup(fd), i * GIB);
@@ -470,7 +460,7 @@ test_no_memory(void)
 			if (ret == 0)
 				break;
 			TEST_ASSERT_EQUAL(ret, -ENOMEM, "map %d", (int)i);
-			TEST_ASSERT(count_fds() == fds && count_mappings() == maps &&
+			TEST_ASSERT(count_fds() == fds && count_mappings(SHARED) == maps &&
 				    dma.windows.nb == i, "map %d, allocation %d", (int)i,
 				    (int)nth);
 		}
