@@ -52,6 +52,7 @@
 #include "vfio_user_conn.h"
 #include "vfio_user_file.h"
 #include "vfio_user_iova.h"
+#include "vfio_user_pace.h"
 #include "vfio_user_sigbus.h"
 
 /** Regions that may be mapped. */
@@ -304,9 +305,7 @@ struct rte_vfio_user_client {
 	uint64_t timer_at; /* the timer is armed for, or 0 */
 
 	/* owner of the main connection only */
-	uint32_t idle_polls; /* since something was found to do */
-	uint64_t checked_tsc; /* when poll() last asked epoll */
-	uint32_t busy_polls; /* since all event sources were looked at */
+	struct vfio_user_pace pace;
 	struct vfio_user_client_backlog backlog[2]; /* main, twin */
 	uint32_t serving; /* nested accesses under maps.lock */
 

@@ -11,7 +11,6 @@
 #include <unistd.h>
 
 #include <rte_common.h>
-#include <rte_cycles.h>
 
 #include "vfio_user_client.h"
 
@@ -25,9 +24,8 @@
 #define MAX_NESTED 8
 #define MAX_BACKLOG_BYTES (UINT64_C(64) << 20)
 
-/* how often a polling caller looks at the other event sources */
+/* how often a polling caller with a busy socket looks at the twin and the timer */
 #define BUSY_CHECK 64
-#define IDLE_CHECK_CYCLES 20000
 
 /* ------------------------------------------------- requests of the server */
 
@@ -281,22 +279,30 @@ run_backlogs(struct rte_vfio_user_client *client)
 	vfio_user_conn_disown(&client->twin);
 }
 
-int
-vfio_user_client_receive(struct rte_vfio_user_client *client, int timeout_ms)
+/* Before receiving: 0 or -ENOTCONN. */
+static int
+prepare(struct rte_vfio_user_client *client)
 {
-	struct epoll_event ev[VFIO_USER_CLIENT_NB_TAGS];
-	int i, n, nb = 0, ret = 0;
-
 	check_broken(client);
 	if (!vfio_user_client_is_alive(client))
 		return -ENOTCONN;
 	run_backlogs(client);
+	return 0;
+}
+
+/* Wait for events and handle them. */
+static int
+take_events(struct rte_vfio_user_client *client, int timeout_ms)
+{
+	struct epoll_event ev[VFIO_USER_CLIENT_NB_TAGS];
+	int i, n, nb = 0, ret = 0;
+
 	if (timeout_ms == 0)
-		client->checked_tsc = rte_rdtsc();
+		vfio_user_pace_asked(&client->pace);
 	n = epoll_wait(client->epfd, ev, VFIO_USER_CLIENT_NB_TAGS, timeout_ms);
 	if (n <= 0)
 		return 0;
-	client->idle_polls = 0;
+	vfio_user_pace_found(&client->pace);
 	for (i = 0; i < n && ret >= 0; i++) {
 		ret = handle_event(client, &ev[i]);
 		nb += RTE_MAX(ret, 0);
@@ -308,35 +314,35 @@ vfio_user_client_receive(struct rte_vfio_user_client *client, int timeout_ms)
 	return nb;
 }
 
+int
+vfio_user_client_receive(struct rte_vfio_user_client *client, int timeout_ms)
+{
+	int ret = prepare(client);
+
+	return ret < 0 ? ret : take_events(client, timeout_ms);
+}
+
 /*
- * As vfio_user_client_receive() without waiting, but looks at the main socket first and at the
- * rest only when that is idle, always for a moment and then now and then.
+ * As vfio_user_client_receive() without waiting, but looks at the main socket
+ * first and at the rest as vfio_user_pace.h says.
  */
 static int
 receive_now(struct rte_vfio_user_client *client)
 {
-	int nb, ret;
+	int nb, ret = prepare(client);
 
-	check_broken(client);
-	if (!vfio_user_client_is_alive(client))
-		return -ENOTCONN;
+	if (ret < 0)
+		return ret;
 	if (!vfio_user_conn_is_open(&client->main)) /* it will be, again */
-		return vfio_user_client_receive(client, 0);
-	run_backlogs(client);
+		return take_events(client, 0);
 	nb = conn_event(client, &client->main, EPOLLIN);
 	if (nb < 0) {
 		vfio_user_client_lose(client);
 		return -ENOTCONN;
 	}
-	if (nb != 0) {
-		client->idle_polls = 0;
-		if (++client->busy_polls % BUSY_CHECK != 0)
-			return nb;
-	} else if (++client->idle_polls > 2 &&
-		   rte_rdtsc() - client->checked_tsc < IDLE_CHECK_CYCLES) {
-		return 0; /* it spins */
-	}
-	ret = vfio_user_client_receive(client, 0);
+	if (!vfio_user_pace_wants(&client->pace, nb == 0, BUSY_CHECK))
+		return nb;
+	ret = take_events(client, 0);
 	return ret < 0 ? ret : nb + ret;
 }
 

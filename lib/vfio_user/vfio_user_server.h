@@ -28,6 +28,7 @@
 #include "vfio_user_conn.h"
 #include "vfio_user_dma.h"
 #include "vfio_user_irq.h"
+#include "vfio_user_pace.h"
 #include "vfio_user_region.h"
 
 #define VFIO_USER_MAX_VISITORS 8
@@ -125,9 +126,7 @@ struct rte_vfio_user_server {
 
 	/* requests in progress; poller only */
 	bool polling; /* the owner of main is poll(), not a waiting thread */
-	uint32_t idle_polls; /* since something was found to do */
-	uint64_t checked_tsc; /* when epoll was asked last */
-	uint32_t busy_polls; /* since all event sources were looked at */
+	struct vfio_user_pace pace;
 	STAILQ_HEAD(, vfio_user_backlog_entry) backlog;
 	uint32_t nb_backlog;
 	uint64_t backlog_bytes;

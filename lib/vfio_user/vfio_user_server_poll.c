@@ -12,7 +12,6 @@
 #include <unistd.h>
 
 #include <rte_common.h>
-#include <rte_cycles.h>
 
 #include "vfio_user_server.h"
 
@@ -31,7 +30,6 @@
  */
 #define BUSY_CHECK 4096
 #define BUSY_CHECK_TWIN 64
-#define IDLE_CHECK_CYCLES 20000 /* unless it spins */
 
 /* ------------------------------------------------------------- the client */
 
@@ -520,7 +518,7 @@ check_events(struct rte_vfio_user_server *srv)
 	struct epoll_event ev[MAX_EVENTS];
 	int i, nb, done = 0;
 
-	srv->checked_tsc = rte_rdtsc();
+	vfio_user_pace_asked(&srv->pace);
 	nb = epoll_wait(srv->epfd, ev, MAX_EVENTS, 0);
 	for (i = 0; i < nb; i++)
 		done += handle_event(srv, &ev[i]);
@@ -547,17 +545,13 @@ finish_poll(struct rte_vfio_user_server *srv)
 	arm_timer(srv);
 }
 
-/* Whether to ask epoll what else there is: always when idle for a moment. */
+/* Whether to ask epoll what else there is. */
 static bool
 time_to_check(struct rte_vfio_user_server *srv, bool idle)
 {
-	if (!idle) {
-		srv->idle_polls = 0;
-		return ++srv->busy_polls % (vfio_user_conn_pending(&srv->twin) != 0 ?
-					    BUSY_CHECK_TWIN : BUSY_CHECK) == 0;
-	}
-	return ++srv->idle_polls <= 2 ||
-		rte_rdtsc() - srv->checked_tsc >= IDLE_CHECK_CYCLES;
+	return vfio_user_pace_wants(&srv->pace, idle,
+			vfio_user_conn_pending(&srv->twin) != 0 ?
+			BUSY_CHECK_TWIN : BUSY_CHECK);
 }
 
 static int
@@ -572,7 +566,7 @@ poll_owned(struct rte_vfio_user_server *srv)
 		nb += check_events(srv);
 	nb += settle(srv);
 	if (nb != 0)
-		srv->idle_polls = 0;
+		vfio_user_pace_found(&srv->pace);
 	finish_poll(srv);
 	return nb;
 }
