@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright(c) 2026 dpdk-vfio-user contributors
+ */
+
+/* dpdk-vfio-user: looks at, drives and measures vfio-user devices. */
+
+#include <stdio.h>
+#include <string.h>
+
+#include <rte_vfio_user_common.h>
+
+#include "cmd.h"
+#include "tool.h"
+
+static const struct cmd *const cmds[] = {
+	&cmd_info,
+};
+
+static void
+help(void)
+{
+	unsigned int i;
+
+	printf("Usage: " TOOL " COMMAND [OPTION...] [ARGUMENT...]\n\n"
+	       "Looks at, drives and measures vfio-user devices.\n\n"
+	       "Commands:\n");
+	for (i = 0; i < RTE_DIM(cmds); i++)
+		printf("  %-10s %s\n", cmds[i]->name, cmds[i]->summary);
+	printf("\nOptions:\n"
+	       "  -h, --help     print this help; of a command: COMMAND --help\n"
+	       "  -V, --version  print the version\n"
+	       "      --list     print all commands and their options, for programs\n"
+	       "\nExit status: 0 done, 1 failed, 2 wrong arguments, 3 cannot connect, 4 the\n"
+	       "device is busy, 5 timeout, 6 another version or protocol.\n");
+}
+
+static int
+option(const char *word)
+{
+	unsigned int i;
+
+	if (strcmp(word, "-h") == 0 || strcmp(word, "--help") == 0)
+		help();
+	else if (strcmp(word, "-V") == 0 || strcmp(word, "--version") == 0)
+		printf(TOOL " %s (vfio-user protocol %u.%u)\n", TOOL_VERSION,
+		       RTE_VFIO_USER_PROTO_MAJOR, RTE_VFIO_USER_PROTO_MINOR);
+	else if (strcmp(word, "--list") == 0)
+		for (i = 0; i < RTE_DIM(cmds); i++)
+			cmd_list(cmds[i]);
+	else
+		usage(NULL, "unknown option '%s'", word);
+	return stdout_end();
+}
+
+int
+main(int argc, char **argv)
+{
+	enum status status;
+	unsigned int i;
+
+	if (argc < 2)
+		usage(NULL, "no command given");
+	if (argv[1][0] == '-')
+		return option(argv[1]);
+	for (i = 0; i < RTE_DIM(cmds); i++) {
+		if (strcmp(argv[1], cmds[i]->name) == 0) {
+			status = cmds[i]->run(argc - 1, argv + 1);
+			return status == STATUS_OK ? stdout_end() : status;
+		}
+	}
+	usage(NULL, "unknown command '%s'", argv[1]);
+}

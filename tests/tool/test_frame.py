@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright(c) 2026 dpdk-vfio-user contributors
+"""What all commands have in common: help, wrong arguments, connecting."""
+
+import pytest
+import tool as t
+
+
+def commands(tool):
+    """Command -> its options, as --list prints them."""
+    found = {}
+    for line in tool.ok("--list").splitlines():
+        name, option, arg = line.split(" ")
+        found.setdefault(name, {})[option] = arg
+    return found
+
+
+def test_help_lists_the_commands(tool):
+    text = tool.ok("--help")
+    for name in commands(tool):
+        assert "\n  %s " % name in text
+
+
+def test_each_command_has_help(tool):
+    for name, options in commands(tool).items():
+        text = tool.ok(name, "--help")
+        assert text.startswith("Usage: dpdk-vfio-user %s " % name)
+        assert "\nExamples:\n  dpdk-vfio-user %s" % name in text
+        for option in options:
+            assert option in text
+
+
+def test_version(tool):
+    assert tool.ok("--version").startswith("dpdk-vfio-user 26.11.0")
+
+
+@pytest.mark.parametrize("words, said", (
+    ((), "no command given"),
+    (("nonsense",), "unknown command 'nonsense'"),
+    (("--nonsense",), "unknown option '--nonsense'"),
+    (("info",), "too few arguments"),
+    (("info", "a", "b"), "unexpected argument 'b'"),
+    (("info", "a", "--nonsense"), "unknown option '--nonsense'"),
+    (("info", "a", "-Z"), "unknown option '-Z'"),
+    (("info", "a", "--wait"), "option '--wait' needs an argument"),
+    (("info", "a", "--wait", "x"), "--wait: 'x' is not a number of seconds"),
+    (("info", "a", "--wait", "-1"), "--wait: '-1' is not a number of seconds"),
+    (("info", "a", "--wait", "1e9"), "--wait: 1e9 seconds are too many"),
+))
+def test_wrong_arguments(tool, words, said):
+    line = tool.fails(t.USAGE, *words)
+    assert said in line and "--help" in line
