@@ -418,7 +418,7 @@ test_irq_range(void)
 #define INFO ((uint32_t)sizeof(struct vfio_region_info))
 #define REGION_SIZE 0x10000u
 #define SPARSE VFIO_REGION_INFO_CAP_SPARSE_MMAP
-#define SPARSE_FDS VFIO_USER_REGION_INFO_CAP_SPARSE_MMAP_FDS
+#define SPARSE_FDS RTE_VFIO_USER_REGION_INFO_CAP_SPARSE_MMAP_FDS
 
 /* A reply under construction, on the heap in its exact size when checked. */
 static struct reply {
@@ -481,7 +481,7 @@ reply_sparse(uint32_t nr, const struct vfio_region_sparse_mmap_area *areas, uint
 }
 
 static uint32_t
-reply_sparse_fds(uint32_t nr, const struct vfio_user_sparse_fds_area *areas, uint32_t nb)
+reply_sparse_fds(uint32_t nr, const struct rte_vfio_user_sparse_fds_area *areas, uint32_t nb)
 {
 	uint32_t body[2 + 64 * 8] = { nr, 0 };
 
@@ -626,7 +626,7 @@ static int
 test_region_info_sparse_fds(void)
 {
 	static const struct {
-		struct vfio_user_sparse_fds_area area[2]; /* offset, fd_offset, size, fd */
+		struct rte_vfio_user_sparse_fds_area area[2]; /* offset, fd_offset, size, fd */
 		int expect;
 	} cases[] = {
 		{ { { 0, 0, 0x1000, 0, 0 }, { 0x1000, 0, 0x1000, 1, 0 } }, 0 },

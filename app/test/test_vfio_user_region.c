@@ -383,14 +383,14 @@ test_info_type(void)
 static int
 check_fds_area(uint32_t i, uint64_t offset, uint64_t fd_offset, int fd)
 {
-	struct vfio_user_sparse_fds_area area;
+	struct rte_vfio_user_sparse_fds_area area;
 	const uint8_t *cap;
 	uint32_t len = 0;
 
-	cap = find_cap(VFIO_USER_REGION_INFO_CAP_SPARSE_MMAP_FDS, &len);
+	cap = find_cap(RTE_VFIO_USER_REGION_INFO_CAP_SPARSE_MMAP_FDS, &len);
 	TEST_ASSERT(cap != NULL && len >= 16 + (i + 1) * sizeof(area), "capability");
 	memcpy(&area, cap + 16 + i * sizeof(area), sizeof(area));
-	TEST_ASSERT(area.offset == offset && area.size == PAGE && area.pad == 0 &&
+	TEST_ASSERT(area.offset == offset && area.size == PAGE && area.reserved == 0 &&
 		    area.fd_offset == fd_offset, "area %u", i);
 	TEST_ASSERT(area.fd_index < reply.nb_fds, "area %u", i);
 	TEST_ASSERT_EQUAL(reply.fds[area.fd_index], fd, "area %u", i);
@@ -425,7 +425,7 @@ test_info_fds(void)
 	for (neg.max_msg_fds = 1; neg.max_msg_fds < 3; neg.max_msg_fds++) {
 		DO(info(0, full));
 		TEST_ASSERT(reply.nb_fds == 1 && reply.fds[0] == region->conf.fd, "fds");
-		TEST_ASSERT_NULL(find_cap(VFIO_USER_REGION_INFO_CAP_SPARSE_MMAP_FDS, &len),
+		TEST_ASSERT_NULL(find_cap(RTE_VFIO_USER_REGION_INFO_CAP_SPARSE_MMAP_FDS, &len),
 				 "capability");
 		TEST_ASSERT(find_cap(VFIO_REGION_INFO_CAP_SPARSE_MMAP, &len) != NULL &&
 			    len == 16 + 2 * 16, "plain capability");

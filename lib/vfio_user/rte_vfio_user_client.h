@@ -333,7 +333,10 @@ rte_vfio_user_client_device_info(struct rte_vfio_user_client *client,
 
 /**
  * DEVICE_GET_REGION_INFO with capabilities. The reply is validated: bounded
- * capability chain, areas inside the region.
+ * capability chain, areas inside the region. Areas that can be mapped are
+ * VFIO_REGION_INFO_CAP_SPARSE_MMAP, or with sparse_mmap_fds negotiated
+ * RTE_VFIO_USER_REGION_INFO_CAP_SPARSE_MMAP_FDS. Capabilities of another version
+ * than 1 are passed on as they are; none need be aligned.
  *
  * @param client
  *   The client.

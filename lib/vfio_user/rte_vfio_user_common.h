@@ -31,6 +31,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <linux/vfio.h>
+
 #include <rte_compat.h>
 
 #ifdef __cplusplus
@@ -89,6 +91,30 @@ struct rte_vfio_user_negotiated {
 	bool twin_socket;
 	/** region areas may have a file descriptor each */
 	bool sparse_mmap_fds;
+};
+
+/**
+ * Capability of a region's information, as VFIO_REGION_INFO_CAP_SPARSE_MMAP: the
+ * areas that can be mapped, each with a file of its own. The kernel has no such
+ * capability.
+ */
+#define RTE_VFIO_USER_REGION_INFO_CAP_SPARSE_MMAP_FDS 0x8001
+
+/** An area of RTE_VFIO_USER_REGION_INFO_CAP_SPARSE_MMAP_FDS. */
+struct rte_vfio_user_sparse_fds_area {
+	uint64_t offset; /**< offset in the region */
+	uint64_t fd_offset; /**< offset in the file */
+	uint64_t size; /**< bytes */
+	uint32_t fd_index; /**< which of the received fds */
+	uint32_t reserved; /**< zero */
+};
+
+/** RTE_VFIO_USER_REGION_INFO_CAP_SPARSE_MMAP_FDS. */
+struct rte_vfio_user_sparse_fds_cap {
+	struct vfio_info_cap_header header; /**< of every capability */
+	uint32_t nr_areas; /**< number of areas */
+	uint32_t reserved; /**< zero */
+	struct rte_vfio_user_sparse_fds_area areas[]; /**< the areas */
 };
 
 /** One piece of client memory in a vectored DMA access. */

@@ -46,7 +46,7 @@ vfio_user_client_get_area(const struct vfio_user_client_region_info *region,
 		region->cap_fds;
 	struct vfio_user_client_source from = { .fd_offset = info->offset };
 	struct vfio_region_sparse_mmap_area sparse;
-	struct vfio_user_sparse_fds_area with_fd;
+	struct rte_vfio_user_sparse_fds_area with_fd;
 
 	area->offset = 0;
 	area->size = info->size;
@@ -59,7 +59,7 @@ vfio_user_client_get_area(const struct vfio_user_client_region_info *region,
 		from.fd_offset += sparse.offset;
 	} else if (region->cap_fds != 0) {
 		memcpy(&with_fd, cap + i * sizeof(with_fd) +
-		       offsetof(struct vfio_user_cap_sparse_fds, areas),
+		       offsetof(struct rte_vfio_user_sparse_fds_cap, areas),
 		       sizeof(with_fd));
 		area->offset = with_fd.offset;
 		area->size = with_fd.size;

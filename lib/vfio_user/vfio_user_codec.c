@@ -246,7 +246,7 @@ static int
 decode_area(const uint8_t *wire, bool own_fds, uint32_t nb_fds, struct area *area)
 {
 	struct vfio_region_sparse_mmap_area plain;
-	struct vfio_user_sparse_fds_area with_fd;
+	struct rte_vfio_user_sparse_fds_area with_fd;
 
 	if (!own_fds) {
 		memcpy(&plain, wire, sizeof(plain));
@@ -267,7 +267,7 @@ check_area_cap(const uint8_t *cap, uint32_t room, uint64_t region_size,
 	       bool own_fds, uint32_t nb_fds)
 {
 	struct vfio_region_info_cap_sparse_mmap head; /* both begin with it */
-	uint32_t i, stride = own_fds ? sizeof(struct vfio_user_sparse_fds_area) :
+	uint32_t i, stride = own_fds ? sizeof(struct rte_vfio_user_sparse_fds_area) :
 		sizeof(struct vfio_region_sparse_mmap_area);
 	struct area areas[MAX_AREAS];
 	int ret;
@@ -304,7 +304,7 @@ check_cap(const uint8_t *payload, uint32_t off, uint32_t argsz, uint32_t nb_fds,
 	case VFIO_REGION_INFO_CAP_TYPE:
 		return argsz - off < sizeof(struct vfio_region_info_cap_type) ?
 			-EPROTO : 0;
-	case VFIO_USER_REGION_INFO_CAP_SPARSE_MMAP_FDS:
+	case RTE_VFIO_USER_REGION_INFO_CAP_SPARSE_MMAP_FDS:
 		*cap_fds = off;
 		return check_area_cap(payload + off, argsz - off, region_size,
 				      true, nb_fds);

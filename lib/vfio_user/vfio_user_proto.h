@@ -17,6 +17,8 @@
 
 #include <linux/vfio.h>
 
+#include "rte_vfio_user_common.h"
+
 enum vfio_user_command {
 	VFIO_USER_VERSION = 1,
 	VFIO_USER_DMA_MAP = 2,
@@ -94,25 +96,9 @@ struct vfio_user_dma_unmap {
 };
 _Static_assert(sizeof(struct vfio_user_dma_unmap) == 24, "wire DMA unmap");
 
-/** Capability with one file per area; the kernel has no such capability. */
-#define VFIO_USER_REGION_INFO_CAP_SPARSE_MMAP_FDS 0x8001
-
-struct vfio_user_sparse_fds_area {
-	uint64_t offset;
-	uint64_t fd_offset;
-	uint64_t size;
-	uint32_t fd_index;
-	uint32_t pad;
-};
-_Static_assert(sizeof(struct vfio_user_sparse_fds_area) == 32, "wire area");
-
-struct vfio_user_cap_sparse_fds {
-	struct vfio_info_cap_header header;
-	uint32_t nr_areas;
-	uint32_t reserved;
-	struct vfio_user_sparse_fds_area areas[];
-};
-_Static_assert(offsetof(struct vfio_user_cap_sparse_fds, areas) == 16, "wire cap");
+/* The capability with one file per area is public. */
+_Static_assert(sizeof(struct rte_vfio_user_sparse_fds_area) == 32, "wire area");
+_Static_assert(offsetof(struct rte_vfio_user_sparse_fds_cap, areas) == 16, "wire cap");
 
 /** GET_REGION_IO_FDS, request and start of the reply. */
 struct vfio_user_region_io_fds {

@@ -302,13 +302,13 @@ static uint32_t
 put_sparse_fds(const struct vfio_user_region *region, uint8_t *buf, uint32_t off,
 	       uint32_t *link, struct vfio_user_region_reply *reply)
 {
-	struct vfio_user_sparse_fds_area area;
+	struct rte_vfio_user_sparse_fds_area area;
 	uint32_t i, nb = region->conf.nb_areas, end, own_index = UINT32_MAX;
-	uint32_t pos = off + sizeof(struct vfio_user_cap_sparse_fds);
+	uint32_t pos = off + sizeof(struct rte_vfio_user_sparse_fds_cap);
 
-	end = put_cap(buf, off, link, VFIO_USER_REGION_INFO_CAP_SPARSE_MMAP_FDS,
-		      sizeof(struct vfio_user_cap_sparse_fds) + nb * sizeof(area));
-	memcpy(buf + off + offsetof(struct vfio_user_cap_sparse_fds, nr_areas),
+	end = put_cap(buf, off, link, RTE_VFIO_USER_REGION_INFO_CAP_SPARSE_MMAP_FDS,
+		      sizeof(struct rte_vfio_user_sparse_fds_cap) + nb * sizeof(area));
+	memcpy(buf + off + offsetof(struct rte_vfio_user_sparse_fds_cap, nr_areas),
 	       &nb, sizeof(nb));
 	for (i = 0; i < nb; i++) {
 		const struct rte_vfio_user_mmap_area *from = &region->areas[i];
@@ -342,8 +342,8 @@ caps_size(const struct vfio_user_region *region, const struct mappable *map)
 	if ((region->conf.flags & RTE_VFIO_USER_REGION_F_TYPE) != 0)
 		size += sizeof(struct vfio_region_info_cap_type);
 	if (map->nb != 0 && map->use_fds)
-		size += sizeof(struct vfio_user_cap_sparse_fds) +
-			map->nb * sizeof(struct vfio_user_sparse_fds_area);
+		size += sizeof(struct rte_vfio_user_sparse_fds_cap) +
+			map->nb * sizeof(struct rte_vfio_user_sparse_fds_area);
 	else if (map->nb != 0)
 		size += sizeof(struct vfio_region_info_cap_sparse_mmap) +
 			map->nb * sizeof(struct vfio_region_sparse_mmap_area);
