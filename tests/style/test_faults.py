@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright(c) 2026 dpdk-vfio-user contributors
-"""Every call of the library that may fail is made to fail by app/test/test_fault.c."""
+"""Every call of the libraries that may fail is made to fail by app/test/test_fault.c."""
 
 import re
 
@@ -30,10 +30,10 @@ def wrapped():
 
 
 def test_each_call_can_fail(build_dir, wrapped):
-    archive = build_dir / "lib" / "librte_vfio_user.a"
-    used = {line.split()[0] for line in tree.run("nm", "-u", "-P", archive).splitlines()
+    archives = [build_dir / "lib" / ("librte_%s.a" % lib.name) for lib in tree.LIBS]
+    used = {line.split()[0] for line in tree.run("nm", "-u", "-P", *archives).splitlines()
             if re.match(r"\w+ U", line)}
-    own = {n for n in used if re.match(r"(rte_)?vfio_user_", n)}
+    own = {n for n in used if re.match(r"(rte_)?(vfio_user|virtio)_", n)}
     tree.nothing(sorted(n for n in used - own - wrapped if not HARMLESS.fullmatch(n)),
                  "neither in app/test/meson.build nor in HARMLESS of test_faults.py")
     tree.nothing(sorted(wrapped - used), "not used by the library any more")

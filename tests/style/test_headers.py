@@ -17,7 +17,7 @@ def name(value):
 
 def compile_alone(header, compiler, language, standard, flags):
     tree.run(compiler, "-x", language, "-std=" + standard, *WARNINGS, *flags,
-             "-I", tree.LIB, *tree.pkg_config("--cflags", "libdpdk"), "-",
+             *tree.includes(), *tree.pkg_config("--cflags", "libdpdk"), "-",
              text='#include "%s"\n' % header.name)
 
 

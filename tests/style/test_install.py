@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright(c) 2026 dpdk-vfio-user contributors
-"""Programs outside of the tree build against the installed library.
+"""Programs outside of the tree build against the installed libraries.
 
-The library is built and installed below a temporary prefix, and found there
+The libraries are built and installed below a temporary prefix, and found there
 through PKG_CONFIG_PATH only, as on a user's machine.
 """
 
@@ -18,24 +18,29 @@ import pytest
 import tree
 
 CFLAGS = ("-O1", "-Wall", "-Wextra", "-Werror", "-DALLOW_EXPERIMENTAL_API")
-PROGRAM = pathlib.Path(__file__).parent / "use_installed.c"
+#: A program for each library, by its name for pkg-config.
+PROGRAMS = {
+    "librte_vfio_user": pathlib.Path(__file__).parent / "use_installed.c",
+    "librte_virtio_dev": pathlib.Path(__file__).parent / "use_virtio_dev.c",
+}
 #: Written for the patch series of 2020: it must compile as it is.
 SERIES = pathlib.Path(__file__).parent / "series_program.c"
 
-ARCHIVE = {"-lrte_vfio_user": "-l:librte_vfio_user.a"}
+ARCHIVE = {"-lrte_%s" % lib.name: "-l:librte_%s.a" % lib.name for lib in tree.LIBS}
 
-#: How a program is linked: name, pkg-config words, replacements in its answer.
+#: How a program is linked: name, pkg-config words, packages besides that of the
+#: library, replacements in the answer.
 #: The archive with a shared DPDK is not a case that pkg-config knows: --static
 #: goes for everything, and without it the archive's own library is left out.
 LINKS = (
-    ("shared", ("--libs", "librte_vfio_user"), {}),
-    ("static", ("--libs", "librte_vfio_user", "jansson"), ARCHIVE),
-    ("all-static", ("--static", "--libs", "librte_vfio_user"), ARCHIVE),
+    ("shared", ("--libs",), (), {}),
+    ("static", ("--libs",), ("jansson",), ARCHIVE),
+    ("all-static", ("--static", "--libs"), (), ARCHIVE),
 )
 
 
 class Installed:
-    """The library below its prefix."""
+    """The libraries below their prefix."""
 
     def __init__(self, folder):
         self.prefix = folder / "prefix"
@@ -48,15 +53,15 @@ class Installed:
                     "LD_LIBRARY_PATH": str(self.prefix / "lib")}
 
     def pkg_config(self, *words):
-        """What pkg-config says about the installed library."""
+        """What pkg-config says about an installed library."""
         return tree.run("pkg-config", *words, env=self.env).split()
 
-    def compile(self, source, program, link=LINKS[0]):
+    def compile(self, source, program, link=LINKS[0], package="librte_vfio_user"):
         """Compile and link one source file."""
-        _, words, replace = link
-        libs = [replace.get(word, word) for word in self.pkg_config(*words)]
+        _, words, others, replace = link
+        libs = [replace.get(word, word) for word in self.pkg_config(*words, package, *others)]
         tree.run("gcc", *CFLAGS, "-o", program, source,
-                 *self.pkg_config("--cflags", "librte_vfio_user"), *libs, env=self.env)
+                 *self.pkg_config("--cflags", package), *libs, env=self.env)
 
 
 @pytest.fixture(scope="module")
@@ -70,12 +75,13 @@ def test_headers_are_installed(installed):
 
 
 @pytest.mark.parametrize("link", LINKS, ids=[link[0] for link in LINKS])
-def test_program_links_and_runs(installed, tmp_path, link):
+@pytest.mark.parametrize("package", PROGRAMS)
+def test_program_links_and_runs(installed, tmp_path, package, link):
     program = tmp_path / "program"
-    installed.compile(PROGRAM, program, link)
+    installed.compile(PROGRAMS[package], program, link, package)
     tree.run(program, env=installed.env)
     needed = tree.run("readelf", "-d", program)
-    assert ("librte_vfio_user.so" in needed) == (link[0] == "shared")
+    assert (package + ".so" in needed) == (link[0] == "shared")
     assert ("librte_eal.so" in needed) == (link[0] != "all-static")
 
 

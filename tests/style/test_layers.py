@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright(c) 2026 dpdk-vfio-user contributors
-"""The modules of the library use each other only downwards.
+"""The modules of a library use each other only downwards.
 
-A module is vfio_user_NAME.c with vfio_user_NAME.h, or a header alone. What it
-uses is read from the symbols of its object file and from its includes.
+A module is PREFIX_NAME.c with PREFIX_NAME.h, or a header alone. What it uses is
+read from the symbols of its object file and from its includes. The tables below
+are those of lib/vfio_user; the small ones of lib/virtio_dev follow.
 """
 
+import dataclasses
 import re
 
 import pytest
@@ -85,33 +87,82 @@ HIDDEN = {
 }
 
 
-def layer_of(module):
-    """The layer of a module, or None."""
-    role = module.partition("_")[0]
-    for layer, modules in LAYERS.items():
-        if module in modules or (layer == role and role in PARTED):
-            return layer
-    return None
+#: Public functions without the prefix: named by the patch series of 2020.
+UNPREFIXED = {"rte_vfio_get_sock_addr"}
 
 
-def may_use(user, used, symbol=None):
-    """Whether module user may use (this symbol of) module used."""
-    if user == used or used in ALSO.get(user, ()):
-        return True
-    api = PUBLIC_API.get(user, {}).get(layer_of(used))
-    if symbol and api:
-        return bool(api.fullmatch(symbol))
-    return layer_of(used) in BELOW[layer_of(user)]
+@dataclasses.dataclass
+class Library:
+    """The rules of one library: its tables are those above."""
+    name: str
+    #: Before the names of its modules and of its global symbols.
+    prefix: str
+    layers: dict
+    parted: tuple
+    below: dict
+    hidden: dict
+    also: dict = dataclasses.field(default_factory=dict)
+    public_api: dict = dataclasses.field(default_factory=dict)
+    unprefixed: set = dataclasses.field(default_factory=set)
+
+    def files(self, suffix):
+        """Its private files, those with one of the letters as suffix."""
+        folder = tree.ROOT / "lib" / self.name
+        return sorted(folder.glob("%s_*.[%s]" % (self.prefix, suffix)))
+
+    def layer_of(self, module):
+        """The layer of a module, or None."""
+        role = module.partition("_")[0]
+        for layer, modules in self.layers.items():
+            if module in modules or (layer == role and role in self.parted):
+                return layer
+        return None
+
+    def may_use(self, user, used, symbol=None):
+        """Whether module user may use (this symbol of) module used."""
+        if user == used or used in self.also.get(user, ()):
+            return True
+        api = self.public_api.get(user, {}).get(self.layer_of(used))
+        if symbol and api:
+            return bool(api.fullmatch(symbol))
+        return self.layer_of(used) in self.below[self.layer_of(user)]
+
+    def named(self, module):
+        """A module as it is written in messages."""
+        return "%s_%s (%s)" % (self.prefix, module, self.layer_of(module))
+
+    def module_of(self, name):
+        """The module of a source file, or of an object file as meson names it."""
+        return re.search(r".*{0}_(\w+?)(?:\.c)?\.[cho]$".format(self.prefix), name)[1]
+
+    def includes(self):
+        """(file, module, header) for each include of one of its private headers."""
+        for path in self.files("ch"):
+            text = path.read_text(encoding="utf-8")
+            for header in re.findall(r'^#\s*include\s+["<](%s_\w+\.h)' % self.prefix, text, re.M):
+                yield path.name, self.module_of(path.name), header
 
 
-def named(module):
-    """A module as it is written in messages."""
-    return "vfio_user_%s (%s)" % (module, layer_of(module))
+VFIO_USER = Library("vfio_user", "vfio_user", LAYERS, PARTED, BELOW, HIDDEN, ALSO, PUBLIC_API,
+                    UNPREFIXED)
 
+#: Rings know the DMA readers of rte_vfio_user_server.h, but no device.
+VIRTIO_DEV = Library(
+    "virtio_dev", "virtio",
+    layers={"L0": {"compat", "log"}, "ring": {"ring"}, "dev": {"dev"}},
+    parted=("ring", "dev"),
+    below={"L0": {"L0"}, "ring": {"L0", "ring"}, "dev": {"L0", "ring", "dev"}},
+    hidden={
+        "L0": {"client", "server", "pci", "poll_group", "runner", "series",
+               "virtio_dev", "virtio_ring"},
+        "ring": {"client", "pci", "poll_group", "runner", "series", "virtio_dev"},
+        "dev": {"client", "poll_group", "runner", "series"},
+    })
 
-def module_of(name):
-    """The module of a source file, or of an object file as meson names it."""
-    return re.search(r"vfio_user_((?!vfio_user_)\w+?)(?:\.c)?\.[cho]$", name)[1]
+LIBRARIES = (VFIO_USER, VIRTIO_DEV)
+
+#: A public header in the list of those that a source file sees.
+PUBLIC = re.compile(r"\brte_(?:vfio_user(?:_(\w+))?|(virtio_\w+))\.h\b")
 
 
 @pytest.mark.parametrize("user, used, symbol, allowed", (
@@ -138,66 +189,60 @@ def module_of(name):
     ("server", "series", None, False),
 ))
 def test_the_table_itself(user, used, symbol, allowed):
-    assert may_use(user, used, symbol) == allowed
+    assert VFIO_USER.may_use(user, used, symbol) == allowed
+
+
+@pytest.fixture(scope="module", params=LIBRARIES, ids=lambda lib: lib.name)
+def lib(request):
+    return request.param
 
 
 @pytest.fixture(scope="module")
-def symbols(build_dir):
+def symbols(build_dir, lib):
     """Module -> (defined symbols, undefined symbols), of the static archive."""
-    archive = build_dir / "lib" / "librte_vfio_user.a"
+    archive = build_dir / "lib" / ("librte_%s.a" % lib.name)
     found = {}
     for line in tree.run("nm", "-A", "-g", "-P", archive).splitlines():
         member, name, kind = re.match(r".*\[(.*)\]: (\S+) (\S)", line).groups()
-        defined, wanted = found.setdefault(module_of(member), (set(), set()))
+        defined, wanted = found.setdefault(lib.module_of(member), (set(), set()))
         (wanted if kind in "Uvw" else defined).add(name)
     return found
 
 
-def test_every_module_has_a_layer(symbols):
-    sources = {module_of(p.name) for p in tree.LIB.glob("vfio_user_*.[ch]")}
-    tree.nothing({m for m in sources if layer_of(m) is None},
+def test_every_module_has_a_layer(lib, symbols):
+    sources = {lib.module_of(p.name) for p in lib.files("ch")}
+    tree.nothing({m for m in sources if lib.layer_of(m) is None},
                  "modules without a layer in test_layers.py")
-    tree.nothing({m for m in sources if (tree.LIB / ("vfio_user_%s.c" % m)).exists()}
-                 - set(symbols), "modules that are not in the library")
+    tree.nothing({lib.module_of(p.name) for p in lib.files("c")} - set(symbols),
+                 "modules that are not in the library")
 
 
-def test_symbols_go_downwards(symbols):
+def test_symbols_go_downwards(lib, symbols):
     owner = {name: module for module, (defined, _) in symbols.items() for name in defined}
-    bad = ["%s uses %s of %s" % (named(user), name, named(owner[name]))
+    bad = ["%s uses %s of %s" % (lib.named(user), name, lib.named(owner[name]))
            for user, (_, wanted) in symbols.items() for name in sorted(wanted)
-           if name in owner and not may_use(user, owner[name], name)]
+           if name in owner and not lib.may_use(user, owner[name], name)]
     tree.nothing(bad, "not allowed by test_layers.py")
 
 
-#: Named by the patch series of 2020.
-UNPREFIXED = {"rte_vfio_get_sock_addr"}
-
-
-def test_internal_symbols_are_prefixed(symbols):
-    bad = ["%s: %s" % (named(module), name) for module, (defined, _) in symbols.items()
-           for name in sorted(defined - UNPREFIXED)
-           if not re.match(r"(rte_)?vfio_user_", name)]
+def test_internal_symbols_are_prefixed(lib, symbols):
+    bad = ["%s: %s" % (lib.named(module), name) for module, (defined, _) in symbols.items()
+           for name in sorted(defined - lib.unprefixed)
+           if not re.match(r"(rte_)?%s_" % lib.prefix, name)]
     tree.nothing(bad, "global symbols without the prefix")
 
 
-def includes():
-    """(file, module, header) for each include of one of our headers."""
-    for path in sorted(tree.LIB.glob("vfio_user_*.[ch]")):
-        text = path.read_text(encoding="utf-8")
-        for header in re.findall(r'^#\s*include\s+["<]((?:rte_)?vfio_user_\w+\.h)', text, re.M):
-            yield path.name, module_of(path.name), header
-
-
-def test_includes_go_downwards():
-    bad = ["%s includes %s" % (name, header) for name, module, header in includes()
-           if header.startswith("vfio_user_") and not may_use(module, module_of(header))]
+def test_includes_go_downwards(lib):
+    bad = ["%s includes %s" % (name, header) for name, module, header in lib.includes()
+           if not lib.may_use(module, lib.module_of(header))]
     tree.nothing(bad, "not allowed by test_layers.py")
 
 
-@pytest.mark.parametrize("source", sorted(tree.LIB.glob("*.c")), ids=lambda p: p.stem)
-def test_roles_do_not_see_each_other(source):
-    rule = tree.run("gcc", "-MM", *tree.DEFINES, *tree.pkg_config("--cflags", "libdpdk", "jansson"),
-                    source)
-    seen = {name or "series" for name in re.findall(r"\brte_vfio_user(?:_(\w+))?\.h\b", rule)}
-    tree.nothing(sorted(seen & HIDDEN[layer_of(module_of(source.name))]),
+@pytest.mark.parametrize("lib, source", [(lib, c) for lib in LIBRARIES for c in lib.files("c")],
+                         ids=lambda value: getattr(value, "stem", ""))
+def test_roles_do_not_see_each_other(lib, source):
+    rule = tree.run("gcc", "-MM", *tree.DEFINES, *tree.includes(),
+                    *tree.pkg_config("--cflags", "libdpdk", "jansson"), source)
+    seen = {names[0] or names[1] or "series" for names in PUBLIC.findall(rule)}
+    tree.nothing(sorted(seen & lib.hidden[lib.layer_of(lib.module_of(source.name))]),
                  "%s includes, directly or not, the headers of" % source.name)

@@ -32,9 +32,9 @@ def exported_by(header):
     return set(functions(header, "p"))
 
 
-def map_groups():
-    """The map's names below each "# header" comment, in order."""
-    text = (tree.LIB / "version.map").read_text(encoding="utf-8")
+def map_groups(lib):
+    """A map's names below each "# header" comment, in order."""
+    text = (lib / "version.map").read_text(encoding="utf-8")
     body = re.search(r"EXPERIMENTAL \{\s*global:(.*?)local: \*;\s*\};", text, re.S)[1]
     groups = {}
     for line in filter(None, map(str.strip, body.splitlines())):
@@ -53,16 +53,18 @@ def test_every_function_is_marked(header):
 
 @pytest.mark.parametrize("header", tree.public_headers(), ids=lambda h: h.name)
 def test_map_lists_the_header(header):
-    listed = map_groups().get(header.name, [])
+    listed = map_groups(header.parent).get(header.name, [])
     assert listed == sorted(exported_by(header))
 
 
-def test_map_lists_nothing_else():
-    assert set(map_groups()) <= {h.name for h in tree.public_headers()}
+@pytest.mark.parametrize("lib", tree.LIBS, ids=lambda p: p.name)
+def test_map_lists_nothing_else(lib):
+    assert set(map_groups(lib)) <= {h.name for h in tree.public_headers(lib)}
 
 
-def test_shared_object_exports_the_map(build_dir):
-    objects = [p for p in build_dir.glob("lib/librte_vfio_user.so*") if p.is_file()]
+@pytest.mark.parametrize("lib", tree.LIBS, ids=lambda p: p.name)
+def test_shared_object_exports_the_map(build_dir, lib):
+    objects = [p for p in build_dir.glob("lib/librte_%s.so*" % lib.name) if p.is_file()]
     assert objects, "no shared object in %s/lib" % build_dir
     exported = set()
     for line in tree.run("nm", "-D", "--defined-only", objects[0]).splitlines():
@@ -71,4 +73,4 @@ def test_shared_object_exports_the_map(build_dir):
         if name != "EXPERIMENTAL":
             assert version == "EXPERIMENTAL", "%s has version '%s'" % (name, version)
             exported.add(name)
-    assert exported == {n for names in map_groups().values() for n in names}
+    assert exported == {n for names in map_groups(lib).values() for n in names}

@@ -109,14 +109,14 @@ def test_shell_scripts_stop_at_errors():
 def header_of(source):
     """Names that the header of a source file may have: its own, or that of the
     role or module it is a part of."""
-    part = re.match(r"(vfio_user_(?:server|client|lookup|series))_", source.stem)
-    return {source.stem, "rte_" + source.stem} | ({part[1]} if part else set())
+    part = re.match(r"(vfio_user_(?:server|client|lookup|series)|virtio_(?:dev|ring))_", source.stem)
+    names = {source.stem} | ({part[1]} if part else set())
+    return names | {"rte_" + name for name in names}
 
 
 def test_each_source_has_its_header():
-    headers = {h.stem for h in tree.files(".h", under=tree.LIB)}
-    lacking = [tree.short(c) for c in tree.files(".c", under=tree.LIB)
-               if not headers & header_of(c)]
+    lacking = [tree.short(c) for lib in tree.LIBS for c in lib.glob("*.c")
+               if not {h.stem for h in lib.glob("*.h")} & header_of(c)]
     tree.nothing(lacking, "no header of that name")
 
 

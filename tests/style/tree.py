@@ -12,11 +12,13 @@ import subprocess
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-LIB = ROOT / "lib" / "vfio_user"
+
+#: Folder of each library; it is installed as librte_FOLDER.
+LIBS = (ROOT / "lib" / "vfio_user", ROOT / "lib" / "virtio_dev")
 
 _NOT_OURS = re.compile(r"^(\.git|\.pytest_cache|__pycache__|build|build-.*)$")
 
-#: What the top-level meson.build compiles the library with.
+#: What the top-level meson.build compiles the libraries with.
 DEFINES = ("-D_GNU_SOURCE", "-DALLOW_EXPERIMENTAL_API", "-DRTE_LOG_DEFAULT_LOGTYPE=lib.vfio_user")
 
 
@@ -40,14 +42,19 @@ def short(path):
     return str(pathlib.Path(path).relative_to(ROOT))
 
 
-def public_headers():
-    """The headers that are installed."""
-    return sorted(LIB.glob("rte_*.h"))
+def public_headers(*libs):
+    """The headers that are installed, of all libraries or of some."""
+    return sorted(header for lib in libs or LIBS for header in lib.glob("rte_*.h"))
 
 
 def private_headers():
     """The headers that are not."""
-    return sorted(set(LIB.glob("*.h")) - set(public_headers()))
+    return sorted({header for lib in LIBS for header in lib.glob("*.h")} - set(public_headers()))
+
+
+def includes():
+    """What makes a compiler find the headers of the libraries."""
+    return [word for lib in LIBS for word in ("-I", lib)]
 
 
 def without_comments(text):
