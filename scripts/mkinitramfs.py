@@ -3,10 +3,10 @@
 # Copyright(c) 2026 dpdk-vfio-user contributors
 """Build the initramfs of the test guest.
 
-It holds a static busybox, our init script (tests/vm/guest/init), the device
-driver program vmdev (compiled here, static) and the kernel modules asked for
-with their dependencies. No root rights, mounts or further tools are needed:
-the archive is written here in cpio's "newc" form.
+It holds a static busybox, our init script (tests/vm/guest/init), our programs
+(compiled here, static) and the kernel modules asked for with their
+dependencies. No root rights, mounts or further tools are needed: the archive is
+written here in cpio's "newc" form.
 """
 
 import argparse
@@ -20,6 +20,8 @@ import sys
 import tempfile
 
 GUEST = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "tests", "vm", "guest")
+#: Programs, and the folders of their sources.
+PROGRAMS = {"vmdev": GUEST, "skcipher": os.path.join(GUEST, "skcipher")}
 DIRS = ("bin", "dev", "etc", "lib", "lib/modules", "mnt", "proc", "run", "sys", "tmp")
 MODULES = ("uio_pci_generic", "vfio-pci", "vfio_iommu_type1")
 CFLAGS = ("-static", "-O2", "-Wall", "-Wextra", "-Werror")
@@ -124,11 +126,11 @@ def dep_line(name, deps, paths):
     return "%s: %s\n" % (files[0], " ".join(files[1:]))
 
 
-def compile_vmdev(cc):
-    """Return the guest's device driver program, compiled static."""
-    sources = [os.path.join(GUEST, f) for f in sorted(os.listdir(GUEST)) if f.endswith(".c")]
+def compile_program(cc, source):
+    """Return a program of the guest, compiled static from a folder's C files."""
+    sources = [os.path.join(source, f) for f in sorted(os.listdir(source)) if f.endswith(".c")]
     with tempfile.TemporaryDirectory() as folder:
-        out = os.path.join(folder, "vmdev")
+        out = os.path.join(folder, "program")
         subprocess.run([cc, *CFLAGS, "-o", out, *sources], check=True)
         return read(out)
 
@@ -152,7 +154,7 @@ def parse_args():
     parser.add_argument("--module", action="append", default=[], help="a further module")
     parser.add_argument("--file", action="append", default=[], metavar="HOST:GUEST",
                         help="a further file, executable in the guest if it is here")
-    parser.add_argument("--cc", default=os.environ.get("CC", "gcc"), help="compiler of vmdev")
+    parser.add_argument("--cc", default=os.environ.get("CC", "gcc"), help="compiler of the programs")
     return parser.parse_args()
 
 
@@ -163,7 +165,8 @@ def build(args, out):
         cpio.add_dir(name)
     cpio.add_file("init", read(os.path.join(GUEST, "init")), 0o755)
     cpio.add_file("bin/busybox", static_busybox(), 0o755)
-    cpio.add_file("bin/vmdev", compile_vmdev(args.cc), 0o755)
+    for name, source in PROGRAMS.items():
+        cpio.add_file("bin/" + name, compile_program(args.cc, source), 0o755)
     add_modules(cpio, args.kernel, list(MODULES) + args.module)
     for spec in args.file:
         host, guest = spec.split(":", 1)

@@ -88,10 +88,10 @@ class Images:
         self.initrd = initrd
 
     @classmethod
-    def get(cls, folder, modules=()):
+    def get(cls, folder, modules=(), flavour="cloud"):
         """Fetch or build them; the initramfs goes into folder."""
         qemu = run_script("fetch-qemu.sh")
-        kernel = run_script("fetch-kernel.sh")
+        kernel = run_script("fetch-kernel.sh", flavour)
         initrd = os.path.join(folder, "initrd")
         options = ["--module=" + name for name in modules]
         run_script("mkinitramfs.py", initrd, "--kernel", kernel, *options)
