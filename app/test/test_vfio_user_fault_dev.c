@@ -108,34 +108,6 @@ fault_fini(struct fault_dev *dev)
 }
 
 static int
-describe_pci(struct fault_dev *dev)
-{
-	const struct rte_vfio_user_pci_id id = {
-		.vendor_id = IDENTITY & 0xffff, .device_id = IDENTITY >> 16, .intx_pin = 1,
-	};
-	const struct rte_vfio_user_pci_msix msix = {
-		.vectors = FAULT_VECTORS, .table_bar = 4, .pba_bar = 4, .pba_offset = 0x800,
-	};
-	int ret;
-
-	dev->pci = rte_vfio_user_pci_create(dev->srv, &id);
-	if (dev->pci == NULL)
-		return -rte_errno;
-	ret = rte_vfio_user_pci_bar_set(dev->pci, 0, FAULT_BAR0, 0);
-	if (ret == 0)
-		ret = rte_vfio_user_pci_bar_set(dev->pci, 2, FAULT_BAR2, 0);
-	if (ret == 0)
-		ret = rte_vfio_user_pci_bar_set(dev->pci, 4, FAULT_PAGE, 0);
-	if (ret == 0)
-		ret = rte_vfio_user_pci_cap_pm_add(dev->pci);
-	if (ret > 0)
-		ret = rte_vfio_user_pci_cap_express_add(dev->pci);
-	if (ret > 0)
-		ret = rte_vfio_user_pci_cap_msix_add(dev->pci, &msix);
-	return RTE_MIN(ret, 0);
-}
-
-static int
 describe_regions(struct fault_dev *dev)
 {
 	const struct rte_vfio_user_mmap_area areas[] = {
@@ -150,17 +122,46 @@ describe_regions(struct fault_dev *dev)
 		.size = FAULT_BAR2, .flags = RTE_VFIO_USER_REGION_F_RW, .fd = dev->bar_fd,
 		.base = dev->bar2, .areas = areas, .nb_areas = RTE_DIM(areas),
 	};
+	const struct rte_vfio_user_region_conf bar4 = {
+		.size = FAULT_PAGE, .flags = RTE_VFIO_USER_REGION_F_RW, .fd = -1,
+	};
 	const struct rte_vfio_user_ioeventfd io = {
 		.offset = 0x100, .size = 4, .fd = dev->bell,
 	};
 	int ret;
 
-	ret = rte_vfio_user_server_region_set(dev->srv, 0, &bar0);
+	ret = rte_vfio_user_pci_bar_add(dev->pci, 0, 0, &bar0);
 	if (ret == 0)
-		ret = rte_vfio_user_server_region_set(dev->srv, 2, &bar2);
+		ret = rte_vfio_user_pci_bar_add(dev->pci, 2, 0, &bar2);
+	if (ret == 0)
+		ret = rte_vfio_user_pci_bar_add(dev->pci, 4, 0, &bar4);
 	if (ret == 0)
 		ret = rte_vfio_user_server_region_ioeventfd_add(dev->srv, 0, &io);
 	return ret;
+}
+
+static int
+describe_pci(struct fault_dev *dev)
+{
+	const struct rte_vfio_user_pci_id id = {
+		.vendor_id = IDENTITY & 0xffff, .device_id = IDENTITY >> 16, .intx_pin = 1,
+	};
+	const struct rte_vfio_user_pci_msix msix = {
+		.vectors = FAULT_VECTORS, .table_bar = 4, .pba_bar = 4, .pba_offset = 0x800,
+	};
+	int ret;
+
+	dev->pci = rte_vfio_user_pci_create(dev->srv, &id);
+	if (dev->pci == NULL)
+		return -rte_errno;
+	ret = describe_regions(dev);
+	if (ret == 0)
+		ret = rte_vfio_user_pci_cap_pm_add(dev->pci, 0);
+	if (ret > 0)
+		ret = rte_vfio_user_pci_cap_express_add(dev->pci, 0, 0);
+	if (ret > 0)
+		ret = rte_vfio_user_pci_cap_msix_add(dev->pci, 0, &msix);
+	return RTE_MIN(ret, 0);
 }
 
 static int
@@ -172,15 +173,6 @@ describe(struct fault_dev *dev)
 	int ret;
 
 	ret = describe_pci(dev);
-	if (ret == 0)
-		ret = describe_regions(dev);
-	if (ret == 0)
-		ret = rte_vfio_user_server_irq_set(dev->srv, FAULT_INTX, 1,
-				VFIO_IRQ_INFO_EVENTFD | VFIO_IRQ_INFO_MASKABLE |
-				VFIO_IRQ_INFO_AUTOMASKED);
-	if (ret == 0)
-		ret = rte_vfio_user_server_irq_set(dev->srv, FAULT_MSIX, FAULT_VECTORS,
-				VFIO_IRQ_INFO_EVENTFD);
 	if (ret == 0)
 		ret = rte_vfio_user_server_ops_set(dev->srv, &ops, dev);
 	return ret;

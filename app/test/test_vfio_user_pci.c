@@ -80,11 +80,6 @@ pci_setup(void)
 	conf.sock_path = sock_path;
 	srv = rte_vfio_user_server_create(&conf);
 	TEST_ASSERT_NOT_NULL(srv, "no server: %s", rte_strerror(rte_errno));
-	TEST_ASSERT_SUCCESS(rte_vfio_user_server_irq_set(srv, VFIO_PCI_INTX_IRQ_INDEX, 1,
-			VFIO_IRQ_INFO_EVENTFD | VFIO_IRQ_INFO_MASKABLE |
-			VFIO_IRQ_INFO_AUTOMASKED), "no INTx");
-	TEST_ASSERT_SUCCESS(rte_vfio_user_server_irq_set(srv, VFIO_PCI_MSIX_IRQ_INDEX,
-			NB_VECTORS, VFIO_IRQ_INFO_EVENTFD), "no MSI-X");
 	pci = rte_vfio_user_pci_create(srv, &test_id);
 	TEST_ASSERT_NOT_NULL(pci, "no config space: %s", rte_strerror(rte_errno));
 	return TEST_SUCCESS;
@@ -99,19 +94,27 @@ pci_teardown(void)
 	pci = NULL;
 }
 
+/* A BAR without anything behind it. */
+static int
+bar_add(uint32_t bar, uint64_t size, uint32_t flags)
+{
+	const struct rte_vfio_user_region_conf region = {
+		.size = size, .flags = RTE_VFIO_USER_REGION_F_RW, .fd = -1,
+	};
+
+	return rte_vfio_user_pci_bar_add(pci, bar, flags, &region);
+}
+
 /* What the demo device has: BARs 0 to 2 and all capabilities. */
 static int
 device_declare(void)
 {
-	TEST_ASSERT_SUCCESS(rte_vfio_user_pci_bar_set(pci, 0, 4096,
-			RTE_VFIO_USER_PCI_BAR_MEM32), "BAR0");
-	TEST_ASSERT_SUCCESS(rte_vfio_user_pci_bar_set(pci, 1, 4096,
-			RTE_VFIO_USER_PCI_BAR_MEM32), "BAR1");
-	TEST_ASSERT_SUCCESS(rte_vfio_user_pci_bar_set(pci, 2, 65536,
-			RTE_VFIO_USER_PCI_BAR_PREFETCH), "BAR2");
-	TEST_ASSERT(rte_vfio_user_pci_cap_pm_add(pci) > 0, "power management");
-	TEST_ASSERT(rte_vfio_user_pci_cap_express_add(pci) > 0, "PCI Express");
-	TEST_ASSERT(rte_vfio_user_pci_cap_msix_add(pci, &test_msix) > 0, "MSI-X");
+	TEST_ASSERT_SUCCESS(bar_add(0, 4096, RTE_VFIO_USER_PCI_BAR_MEM32), "BAR0");
+	TEST_ASSERT_SUCCESS(bar_add(1, 4096, RTE_VFIO_USER_PCI_BAR_MEM32), "BAR1");
+	TEST_ASSERT_SUCCESS(bar_add(2, 65536, RTE_VFIO_USER_PCI_BAR_PREFETCH), "BAR2");
+	TEST_ASSERT(rte_vfio_user_pci_cap_pm_add(pci, 0) > 0, "power management");
+	TEST_ASSERT(rte_vfio_user_pci_cap_express_add(pci, 0, 0) > 0, "PCI Express");
+	TEST_ASSERT(rte_vfio_user_pci_cap_msix_add(pci, 0, &test_msix) > 0, "MSI-X");
 	return TEST_SUCCESS;
 }
 
@@ -213,8 +216,7 @@ test_command(void)
 	cfg_write(PCI_COMMAND + 1, 1, 0);
 	ASSERT_CFG(PCI_COMMAND, 2, PCI_COMMAND_MEMORY);
 
-	TEST_ASSERT_SUCCESS(rte_vfio_user_pci_bar_set(pci, 3, 32,
-			RTE_VFIO_USER_PCI_BAR_IO), "I/O BAR");
+	TEST_ASSERT_SUCCESS(bar_add(3, 32, RTE_VFIO_USER_PCI_BAR_IO), "I/O BAR");
 	cfg_write(PCI_COMMAND, 2, UINT16_MAX);
 	ASSERT_CFG(PCI_COMMAND, 2, COMMAND_WRITABLE | PCI_COMMAND_IO);
 	return TEST_SUCCESS;
@@ -225,12 +227,9 @@ test_command(void)
 static int
 test_bar_mem32(void)
 {
-	TEST_ASSERT_SUCCESS(rte_vfio_user_pci_bar_set(pci, 0, 4096,
-			RTE_VFIO_USER_PCI_BAR_MEM32), "BAR0");
-	TEST_ASSERT_SUCCESS(rte_vfio_user_pci_bar_set(pci, 5, 16,
-			RTE_VFIO_USER_PCI_BAR_PREFETCH), "BAR5");
-	TEST_ASSERT_SUCCESS(rte_vfio_user_pci_bar_set(pci, 1, UINT64_C(1) << 31,
-			RTE_VFIO_USER_PCI_BAR_MEM32), "BAR1");
+	TEST_ASSERT_SUCCESS(bar_add(0, 4096, RTE_VFIO_USER_PCI_BAR_MEM32), "BAR0");
+	TEST_ASSERT_SUCCESS(bar_add(5, 16, RTE_VFIO_USER_PCI_BAR_PREFETCH), "BAR5");
+	TEST_ASSERT_SUCCESS(bar_add(1, UINT64_C(1) << 31, RTE_VFIO_USER_PCI_BAR_MEM32), "BAR1");
 	ASSERT_CFG(BAR_REG(0), 4, 0);
 	ASSERT_CFG(BAR_REG(5), 4, PCI_BASE_ADDRESS_MEM_PREFETCH);
 	cfg_write(BAR_REG(0), 4, UINT32_MAX);
@@ -259,10 +258,9 @@ test_bar_mem64(void)
 	const uint32_t type = PCI_BASE_ADDRESS_MEM_TYPE_64 | PCI_BASE_ADDRESS_MEM_PREFETCH;
 	uint64_t both = UINT64_MAX;
 
-	TEST_ASSERT_SUCCESS(rte_vfio_user_pci_bar_set(pci, 0, 16384,
-			RTE_VFIO_USER_PCI_BAR_MEM64), "16 KiB");
-	TEST_ASSERT_SUCCESS(rte_vfio_user_pci_bar_set(pci, 2, UINT64_C(8) << 30, flags), "8 GiB");
-	TEST_ASSERT_SUCCESS(rte_vfio_user_pci_bar_set(pci, 4, UINT64_C(1) << 63, flags), "2^63");
+	TEST_ASSERT_SUCCESS(bar_add(0, 16384, RTE_VFIO_USER_PCI_BAR_MEM64), "16 KiB");
+	TEST_ASSERT_SUCCESS(bar_add(2, UINT64_C(8) << 30, flags), "8 GiB");
+	TEST_ASSERT_SUCCESS(bar_add(4, UINT64_C(1) << 63, flags), "2^63");
 	cfg_write(BAR_REG(0), 4, UINT32_MAX);
 	cfg_write(BAR_REG(1), 4, UINT32_MAX);
 	ASSERT_CFG(BAR_REG(0), 4, 0xffffc000 | PCI_BASE_ADDRESS_MEM_TYPE_64);
@@ -283,10 +281,8 @@ test_bar_mem64(void)
 static int
 test_bar_io(void)
 {
-	TEST_ASSERT_SUCCESS(rte_vfio_user_pci_bar_set(pci, 0, 4,
-			RTE_VFIO_USER_PCI_BAR_IO), "4 bytes");
-	TEST_ASSERT_SUCCESS(rte_vfio_user_pci_bar_set(pci, 1, 256,
-			RTE_VFIO_USER_PCI_BAR_IO), "256 bytes");
+	TEST_ASSERT_SUCCESS(bar_add(0, 4, RTE_VFIO_USER_PCI_BAR_IO), "4 bytes");
+	TEST_ASSERT_SUCCESS(bar_add(1, 256, RTE_VFIO_USER_PCI_BAR_IO), "256 bytes");
 	cfg_write(BAR_REG(0), 4, UINT32_MAX);
 	ASSERT_CFG(BAR_REG(0), 4, 0xfffffffd);
 	cfg_write(BAR_REG(1), 4, UINT32_MAX);
@@ -325,12 +321,14 @@ test_bar_arguments(void)
 		{ 1, 4096, RTE_VFIO_USER_PCI_BAR_MEM64, -EEXIST },
 		{ 1, 4096, RTE_VFIO_USER_PCI_BAR_MEM32, 0 },
 	};
+	const struct rte_vfio_user_region_conf region = { .size = 4096, .fd = -1 };
 	uint32_t i;
 	int ret;
 
-	TEST_ASSERT_EQUAL(rte_vfio_user_pci_bar_set(NULL, 0, 4096, 0), -EINVAL, "no object");
+	TEST_ASSERT_EQUAL(rte_vfio_user_pci_bar_add(pci, 0, 0, NULL), -EINVAL, "no region");
+	TEST_ASSERT_EQUAL(rte_vfio_user_pci_bar_add(NULL, 0, 0, &region), -EINVAL, "no object");
 	for (i = 0; i < RTE_DIM(calls); i++) {
-		ret = rte_vfio_user_pci_bar_set(pci, calls[i].bar, calls[i].size, calls[i].flags);
+		ret = bar_add(calls[i].bar, calls[i].size, calls[i].flags);
 		TEST_ASSERT_EQUAL(ret, calls[i].ret, "call %u: %d instead of %d", i, ret,
 				  calls[i].ret);
 	}
@@ -349,25 +347,25 @@ test_capability_list(void)
 
 	ASSERT_CFG(PCI_STATUS, 2, 0);
 	ASSERT_CFG(PCI_CAPABILITY_LIST, 1, 0);
-	TEST_ASSERT_SUCCESS(rte_vfio_user_pci_bar_set(pci, 1, 4096, 0), "BAR1");
-	msix = rte_vfio_user_pci_cap_msix_add(pci, &test_msix);
+	TEST_ASSERT_SUCCESS(bar_add(1, 4096, 0), "BAR1");
+	msix = rte_vfio_user_pci_cap_msix_add(pci, 0, &test_msix);
 	TEST_ASSERT_EQUAL(msix, PCI_STD_HEADER_SIZEOF, "first at %d", msix);
 	ASSERT_CFG(PCI_STATUS, 2, PCI_STATUS_CAP_LIST);
 	ASSERT_CFG(PCI_CAPABILITY_LIST, 1, msix);
 	ASSERT_CFG(msix, 2, PCI_CAP_ID_MSIX);
-	express = rte_vfio_user_pci_cap_express_add(pci);
+	express = rte_vfio_user_pci_cap_express_add(pci, 0, 0);
 	TEST_ASSERT_EQUAL(express, msix + PCI_CAP_MSIX_SIZEOF, "second at %d", express);
-	pm = rte_vfio_user_pci_cap_pm_add(pci);
+	pm = rte_vfio_user_pci_cap_pm_add(pci, 0);
 	TEST_ASSERT_EQUAL(pm, express + EXP_CAP_SIZE, "third at %d", pm);
 	ASSERT_CFG(msix, 2, PCI_CAP_ID_MSIX | express << 8);
 	ASSERT_CFG(express, 2, PCI_CAP_ID_EXP | pm << 8);
 	ASSERT_CFG(pm, 2, PCI_CAP_ID_PM);
 
-	TEST_ASSERT_EQUAL(rte_vfio_user_pci_cap_pm_add(pci), -EEXIST, "twice");
-	TEST_ASSERT_EQUAL(rte_vfio_user_pci_cap_express_add(pci), -EEXIST, "twice");
-	TEST_ASSERT_EQUAL(rte_vfio_user_pci_cap_msix_add(pci, &test_msix), -EEXIST, "twice");
-	TEST_ASSERT_EQUAL(rte_vfio_user_pci_cap_pm_add(NULL), -EINVAL, "no object");
-	TEST_ASSERT_EQUAL(rte_vfio_user_pci_cap_express_add(NULL), -EINVAL, "no object");
+	TEST_ASSERT_EQUAL(rte_vfio_user_pci_cap_pm_add(pci, 0), -EEXIST, "twice");
+	TEST_ASSERT_EQUAL(rte_vfio_user_pci_cap_express_add(pci, 0, 0), -EEXIST, "twice");
+	TEST_ASSERT_EQUAL(rte_vfio_user_pci_cap_msix_add(pci, 0, &test_msix), -EEXIST, "twice");
+	TEST_ASSERT_EQUAL(rte_vfio_user_pci_cap_pm_add(NULL, 0), -EINVAL, "no object");
+	TEST_ASSERT_EQUAL(rte_vfio_user_pci_cap_express_add(NULL, 0, 0), -EINVAL, "no object");
 	/* identifiers and links are read-only */
 	cfg_write(msix, 2, UINT16_MAX);
 	cfg_write(pm, 2, UINT16_MAX);
@@ -379,7 +377,7 @@ test_capability_list(void)
 static int
 test_power_management(void)
 {
-	int pm = rte_vfio_user_pci_cap_pm_add(pci);
+	int pm = rte_vfio_user_pci_cap_pm_add(pci, 0);
 
 	TEST_ASSERT(pm > 0, "not added: %d", pm);
 	ASSERT_CFG(pm + PCI_PM_PMC, 2, 3);
@@ -403,7 +401,7 @@ test_express(void)
 {
 	const uint16_t control = PCI_EXP_DEVCTL_RELAX_EN | PCI_EXP_DEVCTL_NOSNOOP_EN |
 		PCI_EXP_DEVCTL_READRQ_512B;
-	int exp = rte_vfio_user_pci_cap_express_add(pci);
+	int exp = rte_vfio_user_pci_cap_express_add(pci, 0, 0);
 	uint32_t off;
 
 	TEST_ASSERT(exp > 0, "not added: %d", exp);
@@ -453,28 +451,27 @@ test_msix_arguments(void)
 	uint32_t i;
 	int ret;
 
-	TEST_ASSERT_SUCCESS(rte_vfio_user_pci_bar_set(pci, 0, 256,
-			RTE_VFIO_USER_PCI_BAR_IO), "BAR0");
-	TEST_ASSERT_SUCCESS(rte_vfio_user_pci_bar_set(pci, 1, 4096, 0), "BAR1");
-	TEST_ASSERT_SUCCESS(rte_vfio_user_pci_bar_set(pci, 4, 131072,
-			RTE_VFIO_USER_PCI_BAR_MEM64), "BAR4");
+	TEST_ASSERT_SUCCESS(bar_add(0, 256, RTE_VFIO_USER_PCI_BAR_IO), "BAR0");
+	TEST_ASSERT_SUCCESS(bar_add(1, 4096, 0), "BAR1");
+	TEST_ASSERT_SUCCESS(bar_add(4, 131072, RTE_VFIO_USER_PCI_BAR_MEM64), "BAR4");
 	for (i = 0; i < RTE_DIM(bad); i++) {
 		msix.vectors = bad[i].vectors;
 		msix.table_bar = bad[i].table_bar;
 		msix.table_offset = bad[i].table_offset;
 		msix.pba_bar = bad[i].pba_bar;
 		msix.pba_offset = bad[i].pba_offset;
-		ret = rte_vfio_user_pci_cap_msix_add(pci, &msix);
+		ret = rte_vfio_user_pci_cap_msix_add(pci, 0, &msix);
 		TEST_ASSERT_EQUAL(ret, -EINVAL, "case %u: %d", i, ret);
 	}
-	TEST_ASSERT_EQUAL(rte_vfio_user_pci_cap_msix_add(pci, NULL), -EINVAL, "no argument");
-	TEST_ASSERT_EQUAL(rte_vfio_user_pci_cap_msix_add(NULL, &test_msix), -EINVAL, "no object");
+	TEST_ASSERT_EQUAL(rte_vfio_user_pci_cap_msix_add(pci, 0, NULL), -EINVAL, "no argument");
+	TEST_ASSERT_EQUAL(rte_vfio_user_pci_cap_msix_add(NULL, 0, &test_msix), -EINVAL,
+			  "no object");
 	ASSERT_CFG(PCI_CAPABILITY_LIST, 1, 0);
 
 	/* the most there can be: 32 KiB of table, 256 bytes of pending bits */
 	msix = (struct rte_vfio_user_pci_msix){ .vectors = 2048, .table_bar = 4, .pba_bar = 4,
 						.table_offset = 0x100 };
-	ret = rte_vfio_user_pci_cap_msix_add(pci, &msix);
+	ret = rte_vfio_user_pci_cap_msix_add(pci, 0, &msix);
 	TEST_ASSERT(ret > 0, "2048 vectors: %d", ret);
 	ASSERT_CFG(ret + PCI_MSIX_FLAGS, 2, 2047);
 	ASSERT_CFG(ret + PCI_MSIX_TABLE, 4, 0x100 | 4);
@@ -488,8 +485,8 @@ test_msix_enable(void)
 	int msix;
 
 	TEST_ASSERT(!rte_vfio_user_pci_msix_enabled(pci), "enabled without capability");
-	TEST_ASSERT_SUCCESS(rte_vfio_user_pci_bar_set(pci, 1, 4096, 0), "BAR1");
-	msix = rte_vfio_user_pci_cap_msix_add(pci, &test_msix);
+	TEST_ASSERT_SUCCESS(bar_add(1, 4096, 0), "BAR1");
+	msix = rte_vfio_user_pci_cap_msix_add(pci, 0, &test_msix);
 	TEST_ASSERT(msix > 0, "not added: %d", msix);
 	TEST_ASSERT(!rte_vfio_user_pci_msix_enabled(pci), "enabled at start");
 	ASSERT_CFG(msix + PCI_MSIX_FLAGS, 2, NB_VECTORS - 1);
@@ -553,7 +550,7 @@ test_intx(void)
 
 	TEST_ASSERT_SUCCESS(rte_vfio_user_pci_intx_set(pci, true), "assert before reset");
 	ASSERT_INTX(true, true);
-	rte_vfio_user_pci_reset(pci);
+	rte_vfio_user_pci_reset(pci, RTE_VFIO_USER_RESET_DEVICE);
 	ASSERT_INTX(false, false);
 	return TEST_SUCCESS;
 }
@@ -563,8 +560,8 @@ test_intx_and_msix(void)
 {
 	int msix;
 
-	TEST_ASSERT_SUCCESS(rte_vfio_user_pci_bar_set(pci, 1, 4096, 0), "BAR1");
-	msix = rte_vfio_user_pci_cap_msix_add(pci, &test_msix);
+	TEST_ASSERT_SUCCESS(bar_add(1, 4096, 0), "BAR1");
+	msix = rte_vfio_user_pci_cap_msix_add(pci, 0, &test_msix);
 	TEST_ASSERT_SUCCESS(rte_vfio_user_server_start(srv), "start");
 	TEST_ASSERT_SUCCESS(rte_vfio_user_pci_intx_set(pci, true), "assert");
 	cfg_write(msix + PCI_MSIX_FLAGS, 2, PCI_MSIX_FLAGS_ENABLE);
@@ -646,7 +643,7 @@ test_intx_absent(void)
 	TEST_ASSERT_SUCCESS(rte_vfio_user_server_start(srv), "start");
 	TEST_ASSERT_EQUAL(rte_vfio_user_pci_intx_set(pci, true), -EINVAL, "asserted");
 	TEST_ASSERT_EQUAL(rte_vfio_user_pci_intx_set(NULL, true), -EINVAL, "no object");
-	rte_vfio_user_pci_reset(pci);
+	rte_vfio_user_pci_reset(pci, RTE_VFIO_USER_RESET_DEVICE);
 	ASSERT_INTX(false, false);
 	return TEST_SUCCESS;
 }
@@ -669,7 +666,7 @@ test_reset(void)
 	TEST_ASSERT_SUCCESS(rte_vfio_user_pci_intx_set(pci, true), "assert");
 	TEST_ASSERT(rte_vfio_user_pci_msix_enabled(pci), "not enabled");
 
-	rte_vfio_user_pci_reset(pci);
+	rte_vfio_user_pci_reset(pci, RTE_VFIO_USER_RESET_DEVICE);
 	cfg_access(false, 0, after, CONFIG_SIZE);
 	TEST_ASSERT_SUCCESS(memcmp(before, after, CONFIG_SIZE), "not as before");
 	TEST_ASSERT(!rte_vfio_user_pci_msix_enabled(pci), "still enabled");
@@ -689,7 +686,7 @@ test_whole_space(void)
 	memset(ones, 0xff, sizeof(ones));
 	cfg_access(true, 0, ones, CONFIG_SIZE);
 	cfg_access(false, 0, space, CONFIG_SIZE);
-	rte_vfio_user_pci_reset(pci);
+	rte_vfio_user_pci_reset(pci, RTE_VFIO_USER_RESET_DEVICE);
 	for (i = 0; i < CONFIG_SIZE; i++)
 		cfg_write(i, 1, 0xff);
 	cfg_access(false, 0, again, CONFIG_SIZE);
@@ -710,12 +707,12 @@ test_whole_space(void)
 static int
 test_started(void)
 {
-	TEST_ASSERT_SUCCESS(rte_vfio_user_pci_bar_set(pci, 1, 4096, 0), "BAR1");
+	TEST_ASSERT_SUCCESS(bar_add(1, 4096, 0), "BAR1");
 	TEST_ASSERT_SUCCESS(rte_vfio_user_server_start(srv), "start");
-	TEST_ASSERT_EQUAL(rte_vfio_user_pci_bar_set(pci, 0, 4096, 0), -EBUSY, "BAR");
-	TEST_ASSERT_EQUAL(rte_vfio_user_pci_cap_pm_add(pci), -EBUSY, "power management");
-	TEST_ASSERT_EQUAL(rte_vfio_user_pci_cap_express_add(pci), -EBUSY, "PCI Express");
-	TEST_ASSERT_EQUAL(rte_vfio_user_pci_cap_msix_add(pci, &test_msix), -EBUSY, "MSI-X");
+	TEST_ASSERT_EQUAL(bar_add(0, 4096, 0), -EBUSY, "BAR");
+	TEST_ASSERT_EQUAL(rte_vfio_user_pci_cap_pm_add(pci, 0), -EBUSY, "power management");
+	TEST_ASSERT_EQUAL(rte_vfio_user_pci_cap_express_add(pci, 0, 0), -EBUSY, "PCI Express");
+	TEST_ASSERT_EQUAL(rte_vfio_user_pci_cap_msix_add(pci, 0, &test_msix), -EBUSY, "MSI-X");
 	TEST_ASSERT_NULL(rte_vfio_user_pci_create(srv, &test_id), "a second one");
 	TEST_ASSERT_EQUAL(rte_errno, EBUSY, "errno %d", rte_errno);
 	cfg_write(BAR_REG(0), 4, UINT32_MAX);

@@ -44,6 +44,17 @@ static int irq_fd = -1;
 
 /* -------------------------------------------------------------- fixtures */
 
+/* A BAR without anything behind it. */
+static int
+bar_add(uint32_t bar, uint64_t size, uint32_t flags)
+{
+	const struct rte_vfio_user_region_conf region = {
+		.size = size, .flags = RTE_VFIO_USER_REGION_F_RW, .fd = -1,
+	};
+
+	return rte_vfio_user_pci_bar_add(pci, bar, flags, &region);
+}
+
 static int
 device_declare(void)
 {
@@ -65,18 +76,12 @@ device_declare(void)
 
 	pci = rte_vfio_user_pci_create(srv, &id);
 	TEST_ASSERT_NOT_NULL(pci, "no config space: %s", rte_strerror(rte_errno));
-	TEST_ASSERT_SUCCESS(rte_vfio_user_pci_bar_set(pci, 0, 4096, 0), "BAR0");
-	TEST_ASSERT_SUCCESS(rte_vfio_user_pci_bar_set(pci, 1, 4096, 0), "BAR1");
-	TEST_ASSERT_SUCCESS(rte_vfio_user_pci_bar_set(pci, 2, 65536,
-			RTE_VFIO_USER_PCI_BAR_PREFETCH), "BAR2");
-	TEST_ASSERT(rte_vfio_user_pci_cap_pm_add(pci) > 0, "power management");
-	TEST_ASSERT(rte_vfio_user_pci_cap_express_add(pci) > 0, "PCI Express");
-	TEST_ASSERT(rte_vfio_user_pci_cap_msix_add(pci, &msix) > 0, "MSI-X");
-	TEST_ASSERT_SUCCESS(rte_vfio_user_server_irq_set(srv, VFIO_PCI_INTX_IRQ_INDEX, 1,
-			VFIO_IRQ_INFO_EVENTFD | VFIO_IRQ_INFO_MASKABLE |
-			VFIO_IRQ_INFO_AUTOMASKED), "INTx");
-	TEST_ASSERT_SUCCESS(rte_vfio_user_server_irq_set(srv, VFIO_PCI_MSIX_IRQ_INDEX,
-			NB_VECTORS, VFIO_IRQ_INFO_EVENTFD), "MSI-X");
+	TEST_ASSERT_SUCCESS(bar_add(0, 4096, 0), "BAR0");
+	TEST_ASSERT_SUCCESS(bar_add(1, 4096, 0), "BAR1");
+	TEST_ASSERT_SUCCESS(bar_add(2, 65536, RTE_VFIO_USER_PCI_BAR_PREFETCH), "BAR2");
+	TEST_ASSERT(rte_vfio_user_pci_cap_pm_add(pci, 0) > 0, "power management");
+	TEST_ASSERT(rte_vfio_user_pci_cap_express_add(pci, 0, 0) > 0, "PCI Express");
+	TEST_ASSERT(rte_vfio_user_pci_cap_msix_add(pci, 0, &msix) > 0, "MSI-X");
 	return TEST_SUCCESS;
 }
 

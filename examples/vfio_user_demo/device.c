@@ -185,12 +185,11 @@ demo_reset(struct rte_vfio_user_server *srv, enum rte_vfio_user_reset reason, vo
 	struct demo *dev = priv;
 
 	RTE_SET_USED(srv);
-	RTE_SET_USED(reason);
 	if (dev->step != STEP_NONE)
 		dev->step = STEP_STALE;
 	memset(dev->regs, 0, sizeof(dev->regs));
 	REG(dev, REG_ID) = 0x56465544;
 	REG(dev, REG_VERSION) = 1;
-	rte_vfio_user_pci_reset(dev->pci);
+	rte_vfio_user_pci_reset(dev->pci, reason);
 	return 0;
 }

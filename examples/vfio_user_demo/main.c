@@ -19,8 +19,6 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-#include <linux/vfio.h>
-
 #include <rte_common.h>
 #include <rte_errno.h>
 #include <rte_log.h>
@@ -51,11 +49,8 @@ bars_set(struct demo *dev, int bar2_fd, void *bar2_mem)
 	uint32_t i;
 	int ret = 0;
 
-	for (i = 0; i < RTE_DIM(bars) && ret == 0; i++) {
-		ret = rte_vfio_user_server_region_set(dev->srv, i, &bars[i]);
-		if (ret == 0)
-			ret = rte_vfio_user_pci_bar_set(dev->pci, i, bars[i].size, types[i]);
-	}
+	for (i = 0; i < RTE_DIM(bars) && ret == 0; i++)
+		ret = rte_vfio_user_pci_bar_add(dev->pci, i, types[i], &bars[i]);
 	return ret;
 }
 
@@ -89,27 +84,13 @@ caps_add(struct rte_vfio_user_pci *pci, uint16_t vectors)
 	};
 	int ret;
 
-	ret = rte_vfio_user_pci_cap_pm_add(pci);
+	ret = rte_vfio_user_pci_cap_pm_add(pci, 0);
 	if (ret < 0)
 		return ret;
-	ret = rte_vfio_user_pci_cap_express_add(pci);
+	ret = rte_vfio_user_pci_cap_express_add(pci, 0, 0);
 	if (ret < 0 || vectors == 0)
 		return ret;
-	return rte_vfio_user_pci_cap_msix_add(pci, &msix);
-}
-
-static int
-irqs_set(struct rte_vfio_user_server *srv, uint16_t vectors)
-{
-	int ret;
-
-	ret = rte_vfio_user_server_irq_set(srv, VFIO_PCI_INTX_IRQ_INDEX, 1,
-			VFIO_IRQ_INFO_EVENTFD | VFIO_IRQ_INFO_MASKABLE |
-			VFIO_IRQ_INFO_AUTOMASKED);
-	if (ret < 0)
-		return ret;
-	return rte_vfio_user_server_irq_set(srv, VFIO_PCI_MSIX_IRQ_INDEX, vectors,
-					    VFIO_IRQ_INFO_EVENTFD);
+	return rte_vfio_user_pci_cap_msix_add(pci, 0, &msix);
 }
 
 static int
@@ -137,9 +118,6 @@ device_describe(struct demo *dev)
 	if (ret < 0)
 		return ret;
 	ret = caps_add(dev->pci, dev->vectors);
-	if (ret < 0)
-		return ret;
-	ret = irqs_set(dev->srv, dev->vectors);
 	if (ret < 0)
 		return ret;
 	dev->reader = rte_vfio_user_server_dma_reader_create(dev->srv);

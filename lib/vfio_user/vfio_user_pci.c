@@ -3,10 +3,10 @@
  */
 
 #include <errno.h>
-#include <pthread.h>
+#include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
-#include <linux/pci_regs.h>
 #include <linux/vfio.h>
 
 #include <rte_common.h>
@@ -15,255 +15,11 @@
 #include "vfio_user_log.h"
 #include "vfio_user_pci.h"
 
-/*
- * The space is three arrays of bytes: what it holds, which bits the client may
- * write, and what a reset restores. No bit is RW1C: those of Status and Device
- * Status report errors that do not happen here, and are zero for ever.
- *
- * Bytes are written by the poller only and read by any thread, hence by atomic
- * loads and stores. The Interrupt Status bit is not stored, it is made from
- * intx_asserted when it is read.
- */
-
-#define NB_BARS PCI_STD_NUM_BARS
-#define BAR_REG(bar) (PCI_BASE_ADDRESS_0 + 4 * (bar))
 #define BAR_FLAGS (RTE_VFIO_USER_PCI_BAR_MEM64 | \
 		   RTE_VFIO_USER_PCI_BAR_PREFETCH | RTE_VFIO_USER_PCI_BAR_IO)
 #define IO_BAR_MAX_SIZE 256
-
-#define PM_CAP_VERSION 3
-/* The structure of version 2, slot and root registers included. */
-#define EXP_CAP_SIZE 0x3c
-#define EXP_CAP_VERSION 2
-#define EXP_PAYLOAD_256B 1 /* in Device Capabilities */
-#define EXP_LNKCAP_WIDTH_X1 (1 << 4)
-/* Not in the header: ASPM may be absent only if this is set. */
-#define EXP_LNKCAP_ASPM_OPTIONAL 0x00400000
-
-#define MSIX_PBA_BITS 64 /* pending bits come in units of a quadword */
-
-struct pci_bar {
-	uint64_t size; /* 0: not declared, or the upper half of another */
-	uint32_t flags;
-	bool taken;
-};
-
-struct rte_vfio_user_pci {
-	struct rte_vfio_user_server *srv;
-	struct pci_bar bars[NB_BARS];
-	uint32_t cap_link; /* offset of the byte that will name the next one */
-	uint32_t cap_end; /* offset behind the last capability */
-	uint32_t pm; /* offsets of capabilities, 0 without */
-	uint32_t msix;
-	uint32_t msix_vectors;
-	/*
-	 * Makes a change of the line, or of the bits that hold it back, and its
-	 * delivery one step: without it a late call of irq_set_level() could
-	 * leave an interrupt asserted that the driver has disabled.
-	 */
-	pthread_mutex_t intx_lock;
-	bool intx_asserted; /* atomic; written under the lock */
-	uint8_t config[PCI_CFG_SPACE_EXP_SIZE]; /* atomic */
-	uint8_t writable[PCI_CFG_SPACE_EXP_SIZE];
-	uint8_t initial[PCI_CFG_SPACE_EXP_SIZE];
-};
-
-static uint8_t
-config_get(const struct rte_vfio_user_pci *pci, uint32_t off)
-{
-	return __atomic_load_n(&pci->config[off], __ATOMIC_ACQUIRE);
-}
-
-static void
-config_put(struct rte_vfio_user_pci *pci, uint32_t off, uint8_t val)
-{
-	__atomic_store_n(&pci->config[off], val, __ATOMIC_RELEASE);
-}
-
-/* Define a register: its value after reset and the bits a client may write. */
-static void
-reg_define(struct rte_vfio_user_pci *pci, uint32_t off, uint32_t len,
-	   uint32_t val, uint32_t writable)
-{
-	uint32_t i;
-
-	for (i = 0; i < len; i++) {
-		pci->initial[off + i] = val >> (8 * i);
-		pci->writable[off + i] = writable >> (8 * i);
-		config_put(pci, off + i, pci->initial[off + i]);
-	}
-}
-
-/* ---------------------------------------------------------------- INTx */
-
-/* Neither Interrupt Disable nor MSI-X Enable holds the line back. */
-static bool
-intx_allowed(const struct rte_vfio_user_pci *pci)
-{
-	uint8_t command = config_get(pci, PCI_COMMAND + 1);
-	uint8_t msix = pci->msix == 0 ? 0 :
-		config_get(pci, pci->msix + PCI_MSIX_FLAGS + 1);
-
-	return (command & (PCI_COMMAND_INTX_DISABLE >> 8)) == 0 &&
-		(msix & (PCI_MSIX_FLAGS_ENABLE >> 8)) == 0;
-}
-
-/* Under the lock. */
-static int
-intx_deliver(struct rte_vfio_user_pci *pci)
-{
-	return rte_vfio_user_server_irq_set_level(pci->srv,
-			VFIO_PCI_INTX_IRQ_INDEX, 0,
-			pci->intx_asserted && intx_allowed(pci));
-}
-
-int
-rte_vfio_user_pci_intx_set(struct rte_vfio_user_pci *pci, bool asserted)
-{
-	int ret;
-
-	if (pci == NULL || config_get(pci, PCI_INTERRUPT_PIN) == 0)
-		return vfio_user_misuse(__func__);
-	pthread_mutex_lock(&pci->intx_lock);
-	__atomic_store_n(&pci->intx_asserted, asserted, __ATOMIC_RELAXED);
-	ret = intx_deliver(pci);
-	pthread_mutex_unlock(&pci->intx_lock);
-	return ret;
-}
-
-/* -------------------------------------------------------------- accesses */
-
-static uint8_t
-config_read(const struct rte_vfio_user_pci *pci, uint32_t off)
-{
-	uint8_t val = config_get(pci, off);
-
-	if (off == PCI_STATUS &&
-	    __atomic_load_n(&pci->intx_asserted, __ATOMIC_RELAXED))
-		val |= PCI_STATUS_INTERRUPT;
-	return val;
-}
-
-static void
-config_write(struct rte_vfio_user_pci *pci, uint32_t off, uint8_t val)
-{
-	uint8_t writable = pci->writable[off];
-	uint8_t state;
-
-	val = (config_get(pci, off) & ~writable) | (val & writable);
-	if (pci->pm != 0 && off == pci->pm + PCI_PM_CTRL) {
-		/* D1 and D2 are not offered: such a write changes nothing. */
-		state = val & PCI_PM_CTRL_STATE_MASK;
-		if (state != 0 && state != PCI_PM_CTRL_STATE_MASK)
-			return;
-	}
-	config_put(pci, off, val);
-}
-
-static void
-config_write_all(struct rte_vfio_user_pci *pci, uint32_t off,
-		 const uint8_t *data, uint32_t count)
-{
-	bool allowed;
-	uint32_t i;
-
-	pthread_mutex_lock(&pci->intx_lock);
-	allowed = intx_allowed(pci);
-	for (i = 0; i < count; i++)
-		config_write(pci, off + i, data[i]);
-	if (pci->intx_asserted && intx_allowed(pci) != allowed)
-		intx_deliver(pci);
-	pthread_mutex_unlock(&pci->intx_lock);
-}
-
-ssize_t
-vfio_user_pci_config_access(struct rte_vfio_user_pci *pci,
-			    const struct rte_vfio_user_region_access *acc)
-{
-	uint8_t *data = acc->data;
-	uint32_t i;
-
-	if (acc->is_write) {
-		config_write_all(pci, acc->offset, data, acc->count);
-	} else {
-		for (i = 0; i < acc->count; i++)
-			data[i] = config_read(pci, acc->offset + i);
-	}
-	return acc->count;
-}
-
-static ssize_t
-config_region_cb(struct rte_vfio_user_server *srv,
-		 const struct rte_vfio_user_region_access *acc, void *priv)
-{
-	RTE_SET_USED(srv);
-	return vfio_user_pci_config_access(priv, acc);
-}
-
-/*
- * Describe the configuration space to the server. A started server refuses,
- * so each set-up function calls it to learn whether it is too late.
- */
-static int
-config_region_set(struct rte_vfio_user_pci *pci)
-{
-	const struct rte_vfio_user_region_conf conf = {
-		.size = PCI_CFG_SPACE_EXP_SIZE,
-		.flags = RTE_VFIO_USER_REGION_F_RW,
-		.cb = config_region_cb,
-		.priv = pci,
-		.fd = -1,
-	};
-
-	if (pci == NULL)
-		return -EINVAL;
-	return rte_vfio_user_server_region_set(pci->srv,
-			VFIO_PCI_CONFIG_REGION_INDEX, &conf);
-}
-
-bool
-rte_vfio_user_pci_bus_master(const struct rte_vfio_user_pci *pci)
-{
-	return (config_get(pci, PCI_COMMAND) & PCI_COMMAND_MASTER) != 0;
-}
-
-bool
-rte_vfio_user_pci_msix_enabled(const struct rte_vfio_user_pci *pci)
-{
-	uint32_t i;
-	int state;
-
-	if (pci->msix == 0)
-		return false;
-	if (config_get(pci, pci->msix + PCI_MSIX_FLAGS + 1) &
-	    (PCI_MSIX_FLAGS_ENABLE >> 8))
-		return true;
-	for (i = 0; i < pci->msix_vectors; i++) {
-		state = rte_vfio_user_server_irq_state(pci->srv,
-				VFIO_PCI_MSIX_IRQ_INDEX, i);
-		if (state < 0)
-			break;
-		if (state & RTE_VFIO_USER_IRQ_ENABLED)
-			return true;
-	}
-	return false;
-}
-
-void
-rte_vfio_user_pci_reset(struct rte_vfio_user_pci *pci)
-{
-	uint32_t off;
-
-	pthread_mutex_lock(&pci->intx_lock);
-	__atomic_store_n(&pci->intx_asserted, false, __ATOMIC_RELAXED);
-	for (off = 0; off < PCI_CFG_SPACE_EXP_SIZE; off++) {
-		if (off < BAR_REG(0) || off >= BAR_REG(NB_BARS))
-			config_put(pci, off, pci->initial[off]);
-	}
-	if (config_get(pci, PCI_INTERRUPT_PIN) != 0)
-		intx_deliver(pci);
-	pthread_mutex_unlock(&pci->intx_lock);
-}
+#define ROM_MIN_SIZE 2048
+#define ROM_MAX_SIZE (16u << 20)
 
 /* ---------------------------------------------------------------- header */
 
@@ -271,21 +27,37 @@ static void
 header_define(struct rte_vfio_user_pci *pci,
 	      const struct rte_vfio_user_pci_id *id)
 {
-	reg_define(pci, PCI_VENDOR_ID, 2, id->vendor_id, 0);
-	reg_define(pci, PCI_DEVICE_ID, 2, id->device_id, 0);
+	vfio_user_pci_define(pci, PCI_VENDOR_ID, 2, id->vendor_id, 0);
+	vfio_user_pci_define(pci, PCI_DEVICE_ID, 2, id->device_id, 0);
 	/* I/O Space Enable becomes writable with the first I/O BAR. */
-	reg_define(pci, PCI_COMMAND, 2, 0,
+	vfio_user_pci_define(pci, PCI_COMMAND, 2, 0,
 		   PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER |
 		   PCI_COMMAND_PARITY | PCI_COMMAND_SERR |
 		   PCI_COMMAND_INTX_DISABLE);
-	reg_define(pci, PCI_CLASS_REVISION, 4,
+	vfio_user_pci_define(pci, PCI_CLASS_REVISION, 4,
 		   id->class_code << 8 | id->revision_id, 0);
 	/* Without effect; the Latency Timer is hardwired to 0 in PCI Express. */
-	reg_define(pci, PCI_CACHE_LINE_SIZE, 1, 0, UINT8_MAX);
-	reg_define(pci, PCI_SUBSYSTEM_VENDOR_ID, 2, id->subsystem_vendor_id, 0);
-	reg_define(pci, PCI_SUBSYSTEM_ID, 2, id->subsystem_id, 0);
-	reg_define(pci, PCI_INTERRUPT_LINE, 1, 0, UINT8_MAX);
-	reg_define(pci, PCI_INTERRUPT_PIN, 1, id->intx_pin, 0);
+	vfio_user_pci_define(pci, PCI_CACHE_LINE_SIZE, 1, 0, UINT8_MAX);
+	vfio_user_pci_define(pci, PCI_SUBSYSTEM_VENDOR_ID, 2,
+			     id->subsystem_vendor_id, 0);
+	vfio_user_pci_define(pci, PCI_SUBSYSTEM_ID, 2, id->subsystem_id, 0);
+	vfio_user_pci_define(pci, PCI_INTERRUPT_LINE, 1, 0, UINT8_MAX);
+	vfio_user_pci_define(pci, PCI_INTERRUPT_PIN, 1, id->intx_pin, 0);
+	memset(pci->used, true, PCI_STD_HEADER_SIZEOF);
+}
+
+/* What the server has to know: the space, and INTx if there is a pin. */
+static int
+server_describe(struct rte_vfio_user_pci *pci, uint8_t intx_pin)
+{
+	int ret;
+
+	ret = vfio_user_pci_region_set(pci);
+	if (ret < 0 || intx_pin == 0)
+		return ret;
+	return rte_vfio_user_server_irq_set(pci->srv, VFIO_PCI_INTX_IRQ_INDEX, 1,
+			VFIO_IRQ_INFO_EVENTFD | VFIO_IRQ_INFO_MASKABLE |
+			VFIO_IRQ_INFO_AUTOMASKED);
 }
 
 struct rte_vfio_user_pci *
@@ -307,11 +79,10 @@ rte_vfio_user_pci_create(struct rte_vfio_user_server *srv,
 	}
 	pci->srv = srv;
 	pci->cap_link = PCI_CAPABILITY_LIST;
-	pci->cap_end = PCI_STD_HEADER_SIZEOF;
 	pthread_mutex_init(&pci->intx_lock, NULL);
 	header_define(pci, id);
 
-	ret = config_region_set(pci);
+	ret = server_describe(pci, id->intx_pin);
 	if (ret < 0) {
 		rte_vfio_user_pci_destroy(pci);
 		rte_errno = -ret;
@@ -323,10 +94,95 @@ rte_vfio_user_pci_create(struct rte_vfio_user_server *srv,
 void
 rte_vfio_user_pci_destroy(struct rte_vfio_user_pci *pci)
 {
+	struct vfio_user_pci_watch *watch;
+	uint32_t i;
+
 	if (pci == NULL)
 		return;
+	vfio_user_pci_msi_fini(pci);
+	while ((watch = pci->watches) != NULL) {
+		pci->watches = watch->next;
+		free(watch);
+	}
+	for (i = 0; i < PCI_STD_NUM_BARS; i++)
+		free(pci->bars[i].areas);
+	free(pci->rom);
 	pthread_mutex_destroy(&pci->intx_lock);
 	free(pci);
+}
+
+/* ------------------------------------------------------ accesses to BARs */
+
+/* Bytes of the device model: its callback, its memory, or nothing. */
+static ssize_t
+model_access(const struct vfio_user_pci_bar *bar,
+	     const struct rte_vfio_user_region_access *acc)
+{
+	if (bar->cb != NULL)
+		return bar->cb(bar->pci->srv, acc, bar->priv);
+	if (bar->base != NULL && acc->is_write)
+		memcpy(bar->base + acc->offset, acc->data, acc->count);
+	else if (bar->base != NULL)
+		memcpy(acc->data, bar->base + acc->offset, acc->count);
+	else if (!acc->is_write)
+		memset(acc->data, 0, acc->count);
+	return acc->count;
+}
+
+/*
+ * A part of an access that is also about the MSI-X structures. It cannot be
+ * completed later: the token stands for all of the access.
+ */
+static ssize_t
+part_access(const struct vfio_user_pci_bar *bar,
+	    const struct rte_vfio_user_region_access *part)
+{
+	ssize_t ret = model_access(bar, part);
+
+	if (ret != RTE_VFIO_USER_PENDING)
+		return ret;
+	VFIO_USER_LOG(ERR, "BAR%u: access at 0x%" PRIx64 " deferred, of one that"
+		      " covers MSI-X structures, too", part->region, part->offset);
+	return -EIO;
+}
+
+ssize_t
+vfio_user_pci_bar_access(struct vfio_user_pci_bar *bar,
+			 const struct rte_vfio_user_region_access *acc)
+{
+	struct rte_vfio_user_region_access part = *acc;
+	uint64_t run, done = 0;
+	ssize_t ret;
+	bool owned;
+
+	while (done < acc->count) {
+		part.offset = acc->offset + done;
+		owned = vfio_user_pci_msix_owns(bar->pci, acc->region, part.offset,
+						&run);
+		if (!owned && done == 0 && run >= acc->count)
+			return model_access(bar, acc);
+		part.data = (uint8_t *)acc->data + done;
+		part.count = RTE_MIN(run, acc->count - done);
+		done += part.count;
+		if (owned) {
+			vfio_user_pci_msix_bar_access(bar->pci, &part);
+			continue;
+		}
+		ret = part_access(bar, &part);
+		if (ret < 0)
+			return ret;
+		if (ret < (ssize_t)part.count)
+			return done - part.count + ret;
+	}
+	return acc->count;
+}
+
+static ssize_t
+bar_region_cb(struct rte_vfio_user_server *srv,
+	      const struct rte_vfio_user_region_access *acc, void *priv)
+{
+	RTE_SET_USED(srv);
+	return vfio_user_pci_bar_access(priv, acc);
 }
 
 /* ------------------------------------------------------------------ BARs */
@@ -334,7 +190,7 @@ rte_vfio_user_pci_destroy(struct rte_vfio_user_pci *pci)
 static bool
 bar_is_valid(uint32_t bar, uint64_t size, uint32_t flags)
 {
-	if (bar >= NB_BARS || (flags & ~BAR_FLAGS) != 0 ||
+	if (bar >= PCI_STD_NUM_BARS || (flags & ~BAR_FLAGS) != 0 ||
 	    size == 0 || (size & (size - 1)) != 0)
 		return false;
 	if (flags & RTE_VFIO_USER_PCI_BAR_IO)
@@ -344,7 +200,7 @@ bar_is_valid(uint32_t bar, uint64_t size, uint32_t flags)
 	if (size <= ~PCI_BASE_ADDRESS_MEM_MASK)
 		return false;
 	if (flags & RTE_VFIO_USER_PCI_BAR_MEM64)
-		return bar + 1 < NB_BARS;
+		return bar + 1 < PCI_STD_NUM_BARS;
 	return size <= UINT32_MAX;
 }
 
@@ -353,11 +209,12 @@ static void
 bar_define(struct rte_vfio_user_pci *pci, uint32_t bar, uint64_t size,
 	   uint32_t flags)
 {
+	const uint32_t reg = VFIO_USER_PCI_BAR_REG(bar);
 	uint64_t mask = ~(size - 1);
 	uint32_t val = 0;
 
 	if (flags & RTE_VFIO_USER_PCI_BAR_IO) {
-		reg_define(pci, BAR_REG(bar), 4, PCI_BASE_ADDRESS_SPACE_IO, mask);
+		vfio_user_pci_define(pci, reg, 4, PCI_BASE_ADDRESS_SPACE_IO, mask);
 		pci->writable[PCI_COMMAND] |= PCI_COMMAND_IO;
 		return;
 	}
@@ -365,186 +222,138 @@ bar_define(struct rte_vfio_user_pci *pci, uint32_t bar, uint64_t size,
 		val |= PCI_BASE_ADDRESS_MEM_PREFETCH;
 	if (flags & RTE_VFIO_USER_PCI_BAR_MEM64) {
 		val |= PCI_BASE_ADDRESS_MEM_TYPE_64;
-		reg_define(pci, BAR_REG(bar + 1), 4, 0, mask >> 32);
+		vfio_user_pci_define(pci, reg + 4, 4, 0, mask >> 32);
 	}
-	reg_define(pci, BAR_REG(bar), 4, val, mask);
+	vfio_user_pci_define(pci, reg, 4, val, mask);
 }
 
-int
-rte_vfio_user_pci_bar_set(struct rte_vfio_user_pci *pci, uint32_t bar,
-			  uint64_t size, uint32_t flags)
+/* Remember what of the BAR is the device model's. */
+static int
+bar_fill(struct vfio_user_pci_bar *b, const struct rte_vfio_user_region_conf *region)
 {
-	bool mem64 = flags & RTE_VFIO_USER_PCI_BAR_MEM64;
-	int ret;
+	size_t len = region->nb_areas * sizeof(*b->areas);
 
-	if (pci == NULL || !bar_is_valid(bar, size, flags))
-		return vfio_user_misuse(__func__);
-	if (pci->bars[bar].taken || (mem64 && pci->bars[bar + 1].taken))
-		return -EEXIST;
-	ret = config_region_set(pci);
-	if (ret < 0)
-		return ret;
-
-	pci->bars[bar].size = size;
-	pci->bars[bar].flags = flags;
-	pci->bars[bar].taken = true;
-	if (mem64)
-		pci->bars[bar + 1].taken = true;
-	bar_define(pci, bar, size, flags);
+	b->mappable = region->fd >= 0 || region->nb_areas != 0;
+	b->cb = region->cb;
+	b->priv = region->priv;
+	b->base = region->base;
+	if (region->nb_areas == 0)
+		return 0;
+	b->areas = malloc(len);
+	if (b->areas == NULL)
+		return -ENOMEM;
+	memcpy(b->areas, region->areas, len);
+	b->nb_areas = region->nb_areas;
 	return 0;
 }
 
-/* ---------------------------------------------------------- capabilities */
-
-static bool
-cap_exists(const struct rte_vfio_user_pci *pci, uint8_t id)
+/* The region's accesses come here first. */
+static int
+bar_region_set(struct rte_vfio_user_pci *pci, uint32_t bar,
+	       const struct rte_vfio_user_region_conf *region)
 {
-	uint8_t off = pci->config[PCI_CAPABILITY_LIST];
+	struct rte_vfio_user_region_conf conf = *region;
 
-	while (off != 0 && pci->config[off + PCI_CAP_LIST_ID] != id)
-		off = pci->config[off + PCI_CAP_LIST_NEXT];
-	return off != 0;
+	conf.cb = bar_region_cb;
+	conf.priv = &pci->bars[bar];
+	conf.base = NULL;
+	return rte_vfio_user_server_region_set(pci->srv,
+			VFIO_PCI_BAR0_REGION_INDEX + bar, &conf);
 }
 
-/* Append a capability to the list; its registers are all zero so far. */
-static int
-cap_add(struct rte_vfio_user_pci *pci, uint8_t id, uint32_t size)
+int
+rte_vfio_user_pci_bar_add(struct rte_vfio_user_pci *pci, uint32_t bar,
+			  uint32_t flags,
+			  const struct rte_vfio_user_region_conf *region)
 {
-	uint32_t off = pci->cap_end;
+	bool mem64 = flags & RTE_VFIO_USER_PCI_BAR_MEM64;
+	struct vfio_user_pci_bar *b;
 	int ret;
 
-	if (cap_exists(pci, id))
+	if (pci == NULL || region == NULL ||
+	    !bar_is_valid(bar, region->size, flags))
+		return vfio_user_misuse(__func__);
+	b = &pci->bars[bar];
+	if (b->taken || (mem64 && pci->bars[bar + 1].taken))
 		return -EEXIST;
-	if (size > PCI_CFG_SPACE_SIZE - off)
-		return -ENOSPC;
-	ret = config_region_set(pci);
+	ret = bar_region_set(pci, bar, region); /* checks it, too */
 	if (ret < 0)
 		return ret;
-
-	reg_define(pci, off + PCI_CAP_LIST_ID, 1, id, 0);
-	reg_define(pci, pci->cap_link, 1, off, 0);
-	reg_define(pci, PCI_STATUS, 2, PCI_STATUS_CAP_LIST, 0);
-	pci->cap_link = off + PCI_CAP_LIST_NEXT;
-	pci->cap_end = RTE_ALIGN_CEIL(off + size, 4);
-	return off;
+	ret = bar_fill(b, region);
+	if (ret < 0)
+		return ret;
+	b->pci = pci;
+	b->size = region->size;
+	b->flags = flags;
+	b->taken = true;
+	if (mem64)
+		pci->bars[bar + 1].taken = true;
+	bar_define(pci, bar, region->size, flags);
+	return 0;
 }
 
-int
-rte_vfio_user_pci_cap_pm_add(struct rte_vfio_user_pci *pci)
+bool
+vfio_user_pci_bar_traps(const struct rte_vfio_user_pci *pci, uint32_t bar,
+			uint64_t off, uint64_t size)
 {
-	int off;
+	const struct vfio_user_pci_bar *b;
+	uint32_t i;
 
-	if (pci == NULL)
-		return vfio_user_misuse(__func__);
-	off = cap_add(pci, PCI_CAP_ID_PM, PCI_PM_SIZEOF);
-	if (off < 0)
-		return off;
-
-	reg_define(pci, off + PCI_PM_PMC, 2, PM_CAP_VERSION, 0);
-	reg_define(pci, off + PCI_PM_CTRL, 2, PCI_PM_CTRL_NO_SOFT_RESET,
-		   PCI_PM_CTRL_STATE_MASK);
-	pci->pm = off;
-	return off;
-}
-
-static void
-express_link_define(struct rte_vfio_user_pci *pci, uint32_t off)
-{
-	reg_define(pci, off + PCI_EXP_LNKCAP, 4,
-		   PCI_EXP_LNKCAP_SLS_2_5GB | EXP_LNKCAP_WIDTH_X1 |
-		   EXP_LNKCAP_ASPM_OPTIONAL, 0);
-	reg_define(pci, off + PCI_EXP_LNKCTL, 2, 0,
-		   PCI_EXP_LNKCTL_ASPMC | PCI_EXP_LNKCTL_RCB |
-		   PCI_EXP_LNKCTL_CCC | PCI_EXP_LNKCTL_ES);
-	reg_define(pci, off + PCI_EXP_LNKSTA, 2,
-		   PCI_EXP_LNKSTA_CLS_2_5GB | PCI_EXP_LNKSTA_NLW_X1, 0);
-	reg_define(pci, off + PCI_EXP_LNKCAP2, 4, PCI_EXP_LNKCAP2_SLS_2_5GB, 0);
-	reg_define(pci, off + PCI_EXP_LNKCTL2, 2, PCI_EXP_LNKCTL2_TLS_2_5GT, 0);
-}
-
-int
-rte_vfio_user_pci_cap_express_add(struct rte_vfio_user_pci *pci)
-{
-	int off;
-
-	if (pci == NULL)
-		return vfio_user_misuse(__func__);
-	off = cap_add(pci, PCI_CAP_ID_EXP, EXP_CAP_SIZE);
-	if (off < 0)
-		return off;
-
-	reg_define(pci, off + PCI_EXP_FLAGS, 2,
-		   EXP_CAP_VERSION | PCI_EXP_TYPE_ENDPOINT << 4, 0);
-	reg_define(pci, off + PCI_EXP_DEVCAP, 4,
-		   EXP_PAYLOAD_256B | PCI_EXP_DEVCAP_EXT_TAG |
-		   PCI_EXP_DEVCAP_RBER, 0);
-	/* Defaults as the specification has them. */
-	reg_define(pci, off + PCI_EXP_DEVCTL, 2,
-		   PCI_EXP_DEVCTL_RELAX_EN | PCI_EXP_DEVCTL_NOSNOOP_EN |
-		   PCI_EXP_DEVCTL_READRQ_512B,
-		   PCI_EXP_DEVCTL_CERE | PCI_EXP_DEVCTL_NFERE |
-		   PCI_EXP_DEVCTL_FERE | PCI_EXP_DEVCTL_URRE |
-		   PCI_EXP_DEVCTL_RELAX_EN | PCI_EXP_DEVCTL_PAYLOAD |
-		   PCI_EXP_DEVCTL_EXT_TAG | PCI_EXP_DEVCTL_NOSNOOP_EN |
-		   PCI_EXP_DEVCTL_READRQ);
-	reg_define(pci, off + PCI_EXP_DEVCAP2, 4,
-		   PCI_EXP_DEVCAP2_COMP_TMOUT_DIS, 0);
-	reg_define(pci, off + PCI_EXP_DEVCTL2, 2, 0,
-		   PCI_EXP_DEVCTL2_COMP_TMOUT_DIS);
-	express_link_define(pci, off);
-	return off;
-}
-
-static bool
-bar_holds(const struct rte_vfio_user_pci *pci, uint32_t bar, uint64_t off,
-	  uint64_t size)
-{
-	const struct pci_bar *b = &pci->bars[bar];
-
-	return (b->flags & RTE_VFIO_USER_PCI_BAR_IO) == 0 &&
-		size <= b->size && off <= b->size - size;
-}
-
-static bool
-msix_is_valid(const struct rte_vfio_user_pci *pci,
-	      const struct rte_vfio_user_pci_msix *msix)
-{
-	uint64_t table_size = (uint64_t)msix->vectors * PCI_MSIX_ENTRY_SIZE;
-	uint64_t pba_size = RTE_ALIGN_CEIL((uint64_t)msix->vectors,
-					   MSIX_PBA_BITS) / 8;
-
-	if (msix->vectors == 0 || msix->vectors > RTE_VFIO_USER_MAX_VECTORS ||
-	    msix->table_bar >= NB_BARS || msix->pba_bar >= NB_BARS ||
-	    (msix->table_offset & PCI_MSIX_TABLE_BIR) != 0 ||
-	    (msix->pba_offset & PCI_MSIX_PBA_BIR) != 0)
+	if (bar >= PCI_STD_NUM_BARS)
 		return false;
-	if (!bar_holds(pci, msix->table_bar, msix->table_offset, table_size) ||
-	    !bar_holds(pci, msix->pba_bar, msix->pba_offset, pba_size))
+	b = &pci->bars[bar];
+	if ((b->flags & RTE_VFIO_USER_PCI_BAR_IO) != 0 ||
+	    size > b->size || off > b->size - size ||
+	    (b->mappable && b->nb_areas == 0))
 		return false;
-	return msix->table_bar != msix->pba_bar ||
-		msix->table_offset + table_size <= msix->pba_offset ||
-		msix->pba_offset + pba_size <= msix->table_offset;
+	for (i = 0; i < b->nb_areas; i++)
+		if (off < b->areas[i].offset + b->areas[i].size &&
+		    b->areas[i].offset < off + size)
+			return false;
+	return true;
+}
+
+/* --------------------------------------------------------- expansion ROM */
+
+static int
+rom_region_set(struct rte_vfio_user_pci *pci, void *rom, uint32_t size)
+{
+	const struct rte_vfio_user_region_conf conf = {
+		.size = size,
+		.flags = RTE_VFIO_USER_REGION_F_READ,
+		.base = rom,
+		.fd = -1,
+	};
+
+	return rte_vfio_user_server_region_set(pci->srv, VFIO_PCI_ROM_REGION_INDEX,
+					       &conf);
 }
 
 int
-rte_vfio_user_pci_cap_msix_add(struct rte_vfio_user_pci *pci,
-			       const struct rte_vfio_user_pci_msix *msix)
+rte_vfio_user_pci_rom_add(struct rte_vfio_user_pci *pci, const void *image,
+			  uint32_t size)
 {
-	int off;
+	uint32_t rom_size;
+	uint8_t *rom;
+	int ret;
 
-	if (pci == NULL || msix == NULL || !msix_is_valid(pci, msix))
+	if (pci == NULL || image == NULL || size == 0 || size > ROM_MAX_SIZE)
 		return vfio_user_misuse(__func__);
-	off = cap_add(pci, PCI_CAP_ID_MSIX, PCI_CAP_MSIX_SIZEOF);
-	if (off < 0)
-		return off;
-
-	reg_define(pci, off + PCI_MSIX_FLAGS, 2, msix->vectors - 1,
-		   PCI_MSIX_FLAGS_ENABLE | PCI_MSIX_FLAGS_MASKALL);
-	reg_define(pci, off + PCI_MSIX_TABLE, 4,
-		   msix->table_offset | msix->table_bar, 0);
-	reg_define(pci, off + PCI_MSIX_PBA, 4,
-		   msix->pba_offset | msix->pba_bar, 0);
-	pci->msix = off;
-	pci->msix_vectors = msix->vectors;
-	return off;
+	if (pci->rom != NULL)
+		return -EEXIST;
+	rom_size = RTE_MAX(rte_align32pow2(size), (uint32_t)ROM_MIN_SIZE);
+	rom = malloc(rom_size);
+	if (rom == NULL)
+		return -ENOMEM;
+	memcpy(rom, image, size);
+	memset(rom + size, UINT8_MAX, rom_size - size);
+	ret = rom_region_set(pci, rom, rom_size);
+	if (ret < 0) {
+		free(rom);
+		return ret;
+	}
+	pci->rom = rom;
+	vfio_user_pci_define(pci, PCI_ROM_ADDRESS, 4, 0,
+			     ~(rom_size - 1) | PCI_ROM_ADDRESS_ENABLE);
+	return 0;
 }

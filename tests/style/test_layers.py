@@ -14,8 +14,8 @@ import pytest
 import tree
 
 #: Layer -> modules. A new module must be given a place here; parts of the
-#: server (server_NAME), the client (client_NAME) and the series' API
-#: (series_NAME) have theirs.
+#: server (server_NAME), the client (client_NAME), the device kit (pci_NAME) and
+#: the series' API (series_NAME) have theirs.
 LAYERS = {
     "L0": {"pace", "proto", "compat", "log", "thread", "codec", "caps", "iova", "iova_node"},
     "L1": {"fd", "file", "sock", "grace", "lookup", "lookup_avx2", "sigbus", "window"},
@@ -29,7 +29,7 @@ LAYERS = {
 }
 
 #: Layers whose modules are vfio_user_LAYER_PART.
-PARTED = ("server", "client", "series")
+PARTED = ("server", "client", "pci", "series")
 
 #: Layer -> layers whose modules it may use.
 BELOW = {
@@ -38,7 +38,7 @@ BELOW = {
     "L2": {"L0", "L1"},
     "server": {"L0", "L1", "L2", "server"},
     "client": {"L0", "L1", "L2", "client"},
-    "pci": set(),
+    "pci": {"pci"},
     "poll_group": set(),
     "runner": set(),
     "series": {"series"},
@@ -51,6 +51,10 @@ ALSO = {
     "window": {"file", "sigbus"},  # memory mappings of files, which may break
     "sock": {"fd"},  # received file descriptors belong to the message
     "pci": {"log"},
+    "pci_caps": {"log"},
+    "pci_config": {"log"},
+    "pci_ext_caps": {"log"},
+    "pci_msi": {"log"},
     "poll_group": {"log"},
     "runner": {"log", "thread"},
     "series": {"log", "thread"},
@@ -63,6 +67,8 @@ SERVER_API = re.compile(r"rte_vfio_user_(server|dma)_\w+")
 #: Modules that stand on public APIs: module -> layer -> symbols.
 PUBLIC_API = {
     "pci": {"server": SERVER_API},
+    "pci_config": {"server": SERVER_API},
+    "pci_msi": {"server": SERVER_API},
     "poll_group": {"server": SERVER_API},
     "runner": {"poll_group": re.compile(r"rte_vfio_user_poll_group_\w+")},
     "series": {"server": SERVER_API},

@@ -109,7 +109,7 @@ def test_shell_scripts_stop_at_errors():
 def header_of(source):
     """Names that the header of a source file may have: its own, or that of the
     role or module it is a part of."""
-    part = re.match(r"(vfio_user_(?:server|client|lookup|series)|virtio_(?:dev|ring))_", source.stem)
+    part = re.match(r"(vfio_user_(?:server|client|lookup|pci|series)|virtio_(?:dev|ring))_", source.stem)
     names = {source.stem} | ({part[1]} if part else set())
     return names | {"rte_" + name for name in names}
 
