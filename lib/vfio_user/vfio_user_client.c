@@ -410,6 +410,7 @@ rte_vfio_user_client_create(const struct rte_vfio_user_client_conf *conf)
 	if (ret < 0)
 		goto discard;
 	client->ready = true;
+	vfio_user_stats_inc(&client->stats.connections);
 	ret = vfio_user_client_link_start(client);
 	if (ret < 0)
 		goto discard;

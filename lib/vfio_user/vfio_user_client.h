@@ -20,6 +20,7 @@
  * - vfio_user_client_eal.c: memory of the EAL
  * - vfio_user_client_reconnect.c: life of the connection after create
  * - vfio_user_client_shape.c: whether the device is still the same
+ * - vfio_user_client_stats.c: counters
  *
  * Receiving. The epoll set has the main socket, the twin socket, a timer, and an
  * eventfd by which the SIGBUS handler tells that the server truncated a region.
@@ -54,6 +55,7 @@
 #include "vfio_user_iova.h"
 #include "vfio_user_pace.h"
 #include "vfio_user_sigbus.h"
+#include "vfio_user_stats.h"
 
 /** Regions that may be mapped. */
 #define VFIO_USER_CLIENT_MAX_REGIONS 1024u
@@ -164,6 +166,7 @@ struct vfio_user_client_maps {
 	pthread_rwlock_t lock;
 	/* below under the lock */
 	struct vfio_user_iova *ranges;
+	struct vfio_user_dma_stats stats; /* read by anybody */
 	struct vfio_user_files files; /* one fd per file, to map it again */
 	uint32_t peer; /* server that has mappings, or NOBODY */
 	bool direct; /* new mappings are sent to it by who makes them */
@@ -228,6 +231,14 @@ struct vfio_user_client_shape {
 	struct vfio_user_client_shape_irq *irqs;
 };
 
+/** Read by anybody; see rte_vfio_user_stats.h. */
+struct vfio_user_client_stats {
+	/* by the owner of the main connection */
+	uint64_t connections, disconnections, violations, queued;
+	uint64_t lost_writes;
+	uint64_t parked; /* under link.lock */
+};
+
 /** State of the connection. */
 enum vfio_user_client_state {
 	VFIO_USER_CLIENT_UP, /* or lost, which was not noticed */
@@ -240,6 +251,7 @@ enum vfio_user_client_state {
 struct vfio_user_client_parked {
 	STAILQ_ENTRY(vfio_user_client_parked) next;
 	uint64_t give_up; /* 0: it was not sent yet */
+	bool counted;
 	/** Send it (status 0) or fail it; -EAGAIN: keep it, later. */
 	int (*resume)(struct vfio_user_client_parked *parked, int status);
 };
@@ -299,6 +311,7 @@ struct rte_vfio_user_client {
 	bool lost; /* the connection is gone, atomic */
 	uint32_t generation; /* server of the application's requests, atomic */
 	uint32_t posted; /* posted writes collected, atomic */
+	struct vfio_user_client_stats stats;
 	bool corked; /* asynchronous accesses are collected, atomic */
 
 	pthread_mutex_t timer_lock;
@@ -385,6 +398,11 @@ int vfio_user_client_receive(struct rte_vfio_user_client *client, int timeout_ms
 
 /** The connection is gone: fail everything outstanding. Any thread. */
 void vfio_user_client_lose(struct rte_vfio_user_client *client);
+
+/* ---------------------------------------------- vfio_user_client_stats.c */
+
+/** Count a lost connection: the posted writes that were lost with it. */
+uint32_t vfio_user_client_count_loss(struct rte_vfio_user_client *client);
 
 /* ---------------------------------------------------------- negotiation */
 

@@ -56,9 +56,11 @@ remove_map(struct rte_vfio_user_client *client, uint64_t iova, uint64_t size)
 	int ret;
 
 	ret = vfio_user_iova_remove(client->maps.ranges, iova, iova + (size - 1), &range);
-	if (ret == 0)
-		free_map(client, vfio_user_client_map_of(&range));
-	return ret;
+	if (ret < 0)
+		return ret;
+	vfio_user_stats_unmap(&client->maps.stats, size);
+	free_map(client, vfio_user_client_map_of(&range));
+	return 0;
 }
 
 /* Keep the file of a mapping if it may have to be mapped again. Lock held. */
@@ -96,6 +98,8 @@ enter_map(struct rte_vfio_user_client *client, const struct rte_vfio_user_dma_ma
 		ret = vfio_user_iova_insert(client->maps.ranges, &range);
 	if (ret < 0)
 		free_map(client, map);
+	else
+		vfio_user_stats_map(&client->maps.stats, conf->size);
 	return ret;
 }
 
@@ -542,6 +546,7 @@ clear_maps(struct rte_vfio_user_client *client)
 		at = range.last + 1;
 	}
 	vfio_user_iova_clear(client->maps.ranges);
+	vfio_user_stats_unmap_all(&client->maps.stats);
 }
 
 /* The server to ask for everything; what it is given next waits for release. */

@@ -36,6 +36,7 @@ defer_request(struct rte_vfio_user_client *client, struct vfio_user_conn *conn,
 	struct vfio_user_client_deferred *entry;
 
 	if (backlog->nb == MAX_BACKLOG || backlog->bytes > MAX_BACKLOG_BYTES) {
+		vfio_user_stats_inc(&client->stats.violations);
 		VFIO_USER_LOG_PEER(&conn->limit,
 				   "the server sends requests and takes no replies");
 		vfio_user_client_lose(client);
@@ -49,6 +50,7 @@ defer_request(struct rte_vfio_user_client *client, struct vfio_user_conn *conn,
 		goto free_entry;
 	STAILQ_INSERT_TAIL(&backlog->list, entry, next);
 	backlog->nb++;
+	vfio_user_stats_inc(&client->stats.queued);
 	backlog->bytes += entry->msg->len;
 	return;
 
@@ -152,8 +154,10 @@ vfio_user_client_lose(struct rte_vfio_user_client *client)
 {
 	/* with reconnection, who drives tells */
 	if (!__atomic_exchange_n(&client->lost, true, __ATOMIC_ACQ_REL) &&
-	    !client->link.on && client->ready)
+	    !client->link.on && client->ready) {
 		VFIO_USER_LOG(INFO, "client: connection lost");
+		vfio_user_client_count_loss(client);
+	}
 	vfio_user_conn_abort(&client->main);
 	vfio_user_conn_abort(&client->twin);
 }
@@ -201,6 +205,7 @@ check_broken(struct rte_vfio_user_client *client)
 	if (!vfio_user_sigbus_broken(&client->sigbus))
 		return;
 	vfio_user_sigbus_mend(&client->sigbus);
+	vfio_user_stats_inc(&client->stats.violations);
 	VFIO_USER_LOG(ERR, "client: the server truncated memory that it shares (SIGBUS)");
 	vfio_user_client_lose(client);
 }

@@ -232,6 +232,9 @@ vfio_user_client_park(struct rte_vfio_user_client *client,
 	if (ret == 0) {
 		STAILQ_INSERT_TAIL(&link->parked, parked, next);
 		link->nb_parked++;
+		if (!parked->counted)
+			vfio_user_stats_inc(&client->stats.parked);
+		parked->counted = true;
 	}
 	pthread_mutex_unlock(&link->lock);
 	if (ret == 0)
@@ -335,7 +338,7 @@ static void
 go_down(struct rte_vfio_user_client *client)
 {
 	struct vfio_user_client_link *link = &client->link;
-	uint32_t posted = __atomic_exchange_n(&client->posted, 0, __ATOMIC_RELAXED);
+	uint32_t posted = vfio_user_client_count_loss(client);
 	uint64_t now = vfio_user_now();
 
 	/* a server that is up and goes at once is not met any more often */
@@ -411,6 +414,7 @@ come_up(struct rte_vfio_user_client *client)
 	vfio_user_client_regions_restored(client, link->generation);
 	vfio_user_client_shape_forget(client);
 	link->up_since = vfio_user_now();
+	vfio_user_stats_inc(&client->stats.connections);
 	VFIO_USER_LOG(INFO, "client: reconnected to %s", link->path);
 	__atomic_store_n(&link->notifying, true, __ATOMIC_RELEASE);
 	__atomic_store_n(&client->generation, link->generation, __ATOMIC_RELEASE);

@@ -174,10 +174,12 @@ vfio_user_conn_expire(struct vfio_user_conn *conn, uint64_t now)
 	for (;;) {
 		pthread_mutex_lock(&conn->lock);
 		req = TAILQ_FIRST(&conn->pending);
-		if (req != NULL && req->deadline <= now)
+		if (req != NULL && req->deadline <= now) {
 			unlink_req(conn, req);
-		else
+			vfio_user_stats_inc(&conn->stats.timeouts);
+		} else {
 			req = NULL;
+		}
 		pthread_mutex_unlock(&conn->lock);
 		if (req == NULL)
 			return;
@@ -324,11 +326,23 @@ vfio_user_conn_disown(struct vfio_user_conn *conn)
 
 /* ------------------------------------------------------------ receiving */
 
+/* Nobody waits for it (any more). */
+static void
+ignore_reply(struct vfio_user_conn *conn, const struct vfio_user_hdr *hdr)
+{
+	vfio_user_stats_inc(&conn->stats.violations);
+	VFIO_USER_LOG_PEER(&conn->limit, "ignored a reply to %s (id %u) that was not"
+			   " expected", vfio_user_command_name(hdr->command), hdr->msg_id);
+}
+
 static void
 dispatch_reply(struct vfio_user_conn *conn, struct vfio_user_msg *msg)
 {
+	int error = vfio_user_reply_error(&msg->hdr);
 	struct vfio_user_req *req;
 
+	if (error < 0)
+		vfio_user_stats_error(&conn->stats.in, msg->hdr.command, (uint32_t)-error);
 	pthread_mutex_lock(&conn->lock);
 	req = conn->by_id[msg->hdr.msg_id % VFIO_USER_MAX_PENDING];
 	if (req != NULL && (req->msg_id != msg->hdr.msg_id ||
@@ -339,14 +353,11 @@ dispatch_reply(struct vfio_user_conn *conn, struct vfio_user_msg *msg)
 	pthread_mutex_unlock(&conn->lock);
 
 	if (req == NULL)
-		VFIO_USER_LOG_PEER(&conn->limit, "ignored a reply to %s (id %u)"
-				   " that was not expected",
-				   vfio_user_command_name(msg->hdr.command),
-				   msg->hdr.msg_id);
+		ignore_reply(conn, &msg->hdr);
 	else if (msg->fds_lost)
 		finish_req(conn, req, -EMFILE, NULL);
 	else
-		finish_req(conn, req, vfio_user_reply_error(&msg->hdr), msg);
+		finish_req(conn, req, error, msg);
 	vfio_user_msg_release(msg);
 }
 
@@ -372,6 +383,7 @@ vfio_user_conn_has_more(struct vfio_user_conn *conn)
 static void
 dispatch(struct vfio_user_conn *conn, struct vfio_user_msg *msg)
 {
+	vfio_user_stats_message(&conn->stats.in, &msg->hdr, msg->fds.nb);
 	/* a nested receive must leave this message where it is */
 	vfio_user_rx_hold(&conn->rx);
 	if (vfio_user_is_reply(&msg->hdr))
@@ -400,10 +412,12 @@ dispatch_all(struct vfio_user_conn *conn)
 		dispatch(conn, &msg);
 	}
 	vfio_user_rx_unhold(&conn->rx, outer);
-	if (ret < 0)
+	if (ret < 0) {
+		vfio_user_stats_inc(&conn->stats.violations);
 		VFIO_USER_LOG_PEER(&conn->limit, "bad header: command %u, size %u,"
 				   " flags 0x%x", msg.hdr.command, msg.hdr.msg_size,
 				   msg.hdr.flags);
+	}
 	return ret < 0 ? ret : nb;
 }
 
@@ -495,6 +509,8 @@ send_locked(struct vfio_user_conn *conn, struct vfio_user_hdr *hdr,
 	}
 	ret = vfio_user_tx_send(&conn->tx, conn->fd, iov, nb, out->fds,
 				out->nb_fds, out->more);
+	if (ret == 0)
+		vfio_user_stats_message(&conn->stats.out, hdr, out->nb_fds);
 	note_queue(conn);
 	if (ret == -ENOTCONN)
 		break_locked(conn);
@@ -587,12 +603,15 @@ send_reply(struct vfio_user_conn *conn, const struct vfio_user_hdr *request,
 			(error_no == 0 ? 0 : VFIO_USER_F_ERROR),
 		.error_no = error_no,
 	};
-	int ret;
+	int ret = 0;
 
-	if ((request->flags & VFIO_USER_F_NO_REPLY) != 0)
+	if ((request->flags & VFIO_USER_F_NO_REPLY) != 0 && error_no == 0)
 		return 0;
 	pthread_mutex_lock(&conn->lock);
-	ret = send_locked(conn, &hdr, out);
+	if (error_no != 0)
+		vfio_user_stats_error(&conn->stats.out, hdr.command, error_no);
+	if ((request->flags & VFIO_USER_F_NO_REPLY) == 0)
+		ret = send_locked(conn, &hdr, out);
 	if (ret < 0 && (ret != -ENOBUFS || out->nb_fds == 0))
 		break_locked(conn);
 	pthread_mutex_unlock(&conn->lock);

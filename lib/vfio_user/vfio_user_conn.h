@@ -37,6 +37,7 @@
 #include "vfio_user_log.h"
 #include "vfio_user_proto.h"
 #include "vfio_user_sock.h"
+#include "vfio_user_stats.h"
 
 /** Requests that may wait for a reply at a time. */
 #define VFIO_USER_MAX_PENDING 1024u
@@ -80,6 +81,8 @@ struct vfio_user_conn {
 	vfio_user_request_cb_t on_request;
 	void *arg;
 	struct vfio_user_ratelimit limit;
+	/** Received and violations: by the owner; the rest: under the lock. */
+	struct vfio_user_conn_stats stats;
 
 	/* owner only */
 	struct vfio_user_rx rx;

@@ -201,6 +201,7 @@ vfio_user_dma_add(struct vfio_user_dma *dma, const struct vfio_user_dma_map *req
 		return ret;
 	}
 	TAILQ_INSERT_TAIL(&dma->regions, region, next);
+	vfio_user_stats_map(&dma->stats, req->size);
 	publish(dma);
 	*added = region;
 	return 0;
@@ -238,6 +239,7 @@ vfio_user_dma_remove(struct vfio_user_dma *dma, struct vfio_user_dma_region *reg
 		return ret;
 	TAILQ_REMOVE(&dma->regions, region, next);
 	TAILQ_INSERT_TAIL(&dma->removed, region, next);
+	vfio_user_stats_unmap(&dma->stats, region->info.size);
 	publish(dma);
 	return 0;
 }
@@ -247,6 +249,7 @@ vfio_user_dma_remove_all(struct vfio_user_dma *dma)
 {
 	vfio_user_iova_clear(dma->map);
 	TAILQ_CONCAT(&dma->removed, &dma->regions, next);
+	vfio_user_stats_unmap_all(&dma->stats);
 	publish(dma);
 }
 

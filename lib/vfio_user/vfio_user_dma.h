@@ -22,6 +22,7 @@
 #include "vfio_user_grace.h"
 #include "vfio_user_iova.h"
 #include "vfio_user_proto.h"
+#include "vfio_user_stats.h"
 #include "vfio_user_window.h"
 
 /** A mapping. */
@@ -58,6 +59,7 @@ struct vfio_user_dma {
 	struct vfio_user_dma_list regions;
 	struct vfio_user_files files;
 	struct vfio_user_windows windows;
+	struct vfio_user_dma_stats stats; /* read by anybody */
 	uint32_t max_maps;
 	bool require_seals;
 	struct vfio_user_dma_list removed; /* not yet waited for */

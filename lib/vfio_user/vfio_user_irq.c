@@ -117,8 +117,15 @@ signal_fd(int fd)
 		return;
 }
 
-/* Apply bits to the state; deliver what is due and not masked. */
 static void
+deliver(struct vfio_user_irq_vec *vec)
+{
+	vfio_user_stats_inc(&vec->delivered);
+	signal_fd(vec->slot);
+}
+
+/* Apply bits to the state; deliver what is due and not masked: whether it was. */
+static bool
 update(struct vfio_user_irq_vec *vec, bool automask, uint32_t clear, uint32_t set)
 {
 	uint32_t old = __atomic_load_n(&vec->state, __ATOMIC_ACQUIRE), new;
@@ -140,7 +147,8 @@ update(struct vfio_user_irq_vec *vec, bool automask, uint32_t clear, uint32_t se
 	} while (!__atomic_compare_exchange_n(&vec->state, &old, new, false,
 					      __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE));
 	if (fire)
-		signal_fd(vec->slot);
+		deliver(vec);
+	return fire;
 }
 
 static bool
@@ -166,13 +174,15 @@ vfio_user_irqs_trigger(struct vfio_user_irqs *irqs, uint32_t index, uint32_t vec
 	if (vec == NULL)
 		return -EINVAL;
 	state = __atomic_load_n(&vec->state, __ATOMIC_ACQUIRE);
-	if ((state & RTE_VFIO_USER_IRQ_ENABLED) == 0)
+	if ((state & RTE_VFIO_USER_IRQ_ENABLED) == 0) {
+		vfio_user_stats_inc(&vec->unassigned);
 		return -ENOENT;
+	}
 	if ((state & RTE_VFIO_USER_IRQ_MASKED) == 0 && !automasked(&irqs->index[index]))
-		signal_fd(vec->slot);
-	else
-		update(vec, automasked(&irqs->index[index]), 0,
-		       RTE_VFIO_USER_IRQ_PENDING);
+		deliver(vec);
+	else if (!update(vec, automasked(&irqs->index[index]), 0,
+			 RTE_VFIO_USER_IRQ_PENDING))
+		vfio_user_stats_inc(&vec->held);
 	return 0;
 }
 
@@ -219,6 +229,22 @@ vfio_user_irqs_fd(const struct vfio_user_irqs *irqs, uint32_t index, uint32_t ve
 	     RTE_VFIO_USER_IRQ_ENABLED) == 0)
 		return -ENOENT;
 	return vec->slot;
+}
+
+void
+vfio_user_irqs_stats(const struct vfio_user_irqs *irqs, struct rte_vfio_user_stats *stats)
+{
+	const struct vfio_user_irq_index *idx;
+	uint32_t i, v;
+
+	for (i = 0; i < irqs->nb; i++) {
+		idx = &irqs->index[i];
+		for (v = 0; v < idx->count; v++) {
+			stats->irqs_delivered += vfio_user_stats_get(&idx->vecs[v].delivered);
+			stats->irqs_held += vfio_user_stats_get(&idx->vecs[v].held);
+			stats->irqs_unassigned += vfio_user_stats_get(&idx->vecs[v].unassigned);
+		}
+	}
 }
 
 /* --------------------------------------------------------------- SET_IRQS */

@@ -24,6 +24,7 @@
 #include <linux/vfio.h>
 
 #include "vfio_user_fd.h"
+#include "vfio_user_stats.h"
 
 /** A vector. */
 struct vfio_user_irq_vec {
@@ -31,6 +32,8 @@ struct vfio_user_irq_vec {
 	uint32_t state; /* atomic: RTE_VFIO_USER_IRQ_* and private bits */
 	int mask_fd; /* signalled when it is masked, or -1 */
 	int unmask_fd; /* signalled when it is unmasked, or resample input, or -1 */
+	/* a vector nearly always has one thread that triggers it */
+	uint64_t delivered, held, unassigned;
 };
 
 /** An interrupt index. */
@@ -82,6 +85,10 @@ int vfio_user_irqs_set_level(struct vfio_user_irqs *irqs, uint32_t index,
 			     uint32_t vector, bool asserted);
 int vfio_user_irqs_state(const struct vfio_user_irqs *irqs, uint32_t index,
 			 uint32_t vector);
+
+/** Set a device's counters of interrupts; the indexes are described. Any thread. */
+void vfio_user_irqs_stats(const struct vfio_user_irqs *irqs,
+			  struct rte_vfio_user_stats *stats);
 
 /** The slot of a vector: its number, -ENOENT (nothing assigned), -EINVAL. */
 int vfio_user_irqs_fd(const struct vfio_user_irqs *irqs, uint32_t index, uint32_t vector);

@@ -297,7 +297,7 @@ rte_vfio_user_server_start(struct rte_vfio_user_server *srv)
 			      strerror(-ret));
 		return ret;
 	}
-	srv->started = true;
+	__atomic_store_n(&srv->started, true, __ATOMIC_RELEASE);
 	return 0;
 }
 

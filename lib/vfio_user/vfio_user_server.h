@@ -15,6 +15,7 @@
  * - vfio_user_server_cmd.c: the command handlers
  * - vfio_user_server_dma.c: access to client memory
  * - vfio_user_server_reader.c: readers of the data path
+ * - vfio_user_server_stats.c: counters
  */
 
 #include <pthread.h>
@@ -30,6 +31,7 @@
 #include "vfio_user_irq.h"
 #include "vfio_user_pace.h"
 #include "vfio_user_region.h"
+#include "vfio_user_stats.h"
 
 #define VFIO_USER_MAX_VISITORS 8
 
@@ -91,7 +93,7 @@ struct vfio_user_visitor {
 struct rte_vfio_user_server {
 	struct rte_vfio_user_server_conf conf; /* sock_path: own copy */
 	char *sock_path;
-	bool started;
+	bool started; /* atomic: the description is final */
 
 	/* the device; final once started */
 	struct rte_vfio_user_server_ops ops;
@@ -123,6 +125,12 @@ struct rte_vfio_user_server {
 	bool quiescing; /* it left while a quiesce was pending */
 	uint32_t generation; /* atomic: counts clients */
 	uint32_t xfer_size; /* atomic: negotiated, for DMA from any thread */
+
+	/* written by the owner of main, read by anybody; see rte_vfio_user_stats.h */
+	struct {
+		uint64_t connections, disconnections, refused, peer_timeouts;
+		uint64_t violations, parked, queued;
+	} stats;
 
 	/* requests in progress; poller only */
 	bool polling; /* the owner of main is poll(), not a waiting thread */

@@ -134,6 +134,7 @@ do_version(struct rte_vfio_user_server *srv, struct vfio_user_msg *msg)
 	if (ret < 0)
 		return ret;
 	srv->state = VFIO_USER_RUNNING;
+	vfio_user_stats_inc(&srv->stats.connections);
 	VFIO_USER_LOG(INFO, "%s: client connected, version %u.%u",
 		      vfio_user_server_name(srv), srv->neg.major, srv->neg.minor);
 	if (srv->ops.connected != NULL)
@@ -590,8 +591,10 @@ refuse(struct rte_vfio_user_server *srv, const struct vfio_user_msg *msg, int er
 	else /* without memory for it: before the others */
 		vfio_user_conn_reply_error(&srv->main, &msg->hdr, error, true);
 	/* a client we cannot agree with has to start over */
-	if (msg->hdr.command == VFIO_USER_VERSION && srv->state == VFIO_USER_NEGOTIATING)
+	if (msg->hdr.command == VFIO_USER_VERSION && srv->state == VFIO_USER_NEGOTIATING) {
+		vfio_user_stats_inc(&srv->stats.refused);
 		vfio_user_server_close_soon(srv);
+	}
 }
 
 /* Run the handler, between quiesce and resume. */

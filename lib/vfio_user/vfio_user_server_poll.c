@@ -129,6 +129,8 @@ vfio_user_server_drop(struct rte_vfio_user_server *srv, const char *why)
 	if (srv->state == VFIO_USER_NO_CLIENT || srv->state == VFIO_USER_LEAVING)
 		return;
 	VFIO_USER_LOG(INFO, "%s: client gone: %s", vfio_user_server_name(srv), why);
+	if (running)
+		vfio_user_stats_inc(&srv->stats.disconnections);
 	vfio_user_conn_flush(&srv->main); /* what was answered before */
 	close_sockets(srv);
 	vfio_user_server_drop_requests(srv);
@@ -197,6 +199,7 @@ add_visitor(struct rte_vfio_user_server *srv, int fd)
 {
 	uint32_t i;
 
+	vfio_user_stats_inc(&srv->stats.refused);
 	for (i = 0; i < VFIO_USER_MAX_VISITORS; i++)
 		if (srv->visitors[i].fd < 0)
 			break;
@@ -382,6 +385,7 @@ run_timers(struct rte_vfio_user_server *srv)
 	else if (stalled(&srv->main, ms, now) || stalled(&srv->twin, ms, now))
 		why = "it does not read";
 	if (why != NULL && vfio_user_conn_is_open(&srv->main)) {
+		vfio_user_stats_inc(&srv->stats.peer_timeouts);
 		VFIO_USER_LOG_PEER(&srv->main.limit, "%s: client dropped: %s",
 				   vfio_user_server_name(srv), why);
 		vfio_user_server_drop(srv, why);
@@ -449,6 +453,7 @@ drop_broken(struct rte_vfio_user_server *srv)
 
 	if (!vfio_user_sigbus_broken(&srv->dma.sigbus) || srv->state == VFIO_USER_LEAVING)
 		return 0;
+	vfio_user_stats_inc(&srv->stats.violations);
 	VFIO_USER_LOG_PEER(&srv->main.limit, "%s: client dropped: %s",
 			   vfio_user_server_name(srv), why);
 	vfio_user_server_drop(srv, why);

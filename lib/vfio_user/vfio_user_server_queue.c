@@ -66,8 +66,10 @@ vfio_user_server_park(struct rte_vfio_user_server *srv, enum vfio_user_parked wh
 {
 	struct vfio_user_msg *copy = msg;
 
-	if (msg != srv->parked_msg) /* else it has been parked before */
+	if (msg != srv->parked_msg) { /* else it has been parked before */
 		copy = vfio_user_msg_dup(msg);
+		vfio_user_stats_inc(&srv->stats.parked);
+	}
 	if (copy == NULL) {
 		vfio_user_server_disarm(srv);
 		return -ENOMEM;
@@ -201,10 +203,12 @@ add_backlog(struct rte_vfio_user_server *srv, struct vfio_user_msg *msg)
 		goto drop_client;
 	STAILQ_INSERT_TAIL(&srv->backlog, entry, next);
 	srv->nb_backlog++;
+	vfio_user_stats_inc(&srv->stats.queued);
 	srv->backlog_bytes += msg->len;
 	return;
 
 drop_client:
+	vfio_user_stats_inc(&srv->stats.violations);
 	VFIO_USER_LOG_PEER(&srv->main.limit, "%s: client dropped: it sent too many"
 			   " requests ahead of its replies",
 			   vfio_user_server_name(srv));

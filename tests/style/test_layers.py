@@ -17,7 +17,8 @@ import tree
 #: server (server_NAME), the client (client_NAME), the device kit (pci_NAME) and
 #: the series' API (series_NAME) have theirs.
 LAYERS = {
-    "L0": {"pace", "proto", "compat", "log", "thread", "codec", "caps", "iova", "iova_node"},
+    "L0": {"pace", "proto", "compat", "log", "thread", "codec", "caps", "iova", "iova_node",
+           "stats"},
     "L1": {"fd", "file", "sock", "grace", "lookup", "lookup_avx2", "sigbus", "window"},
     "L2": {"conn", "dma", "irq", "region"},
     "server": {"server"},
