@@ -17,7 +17,7 @@
  *     pci = rte_vfio_user_pci_create(srv, &id);
  *     rte_vfio_user_pci_bar_add(pci, 0, RTE_VFIO_USER_PCI_BAR_MEM32, &registers);
  *     rte_vfio_user_pci_cap_pm_add(pci, 0);
- *     rte_vfio_user_pci_cap_express_add(pci, 0, 0);
+ *     rte_vfio_user_pci_cap_express_add(pci, 0, RTE_VFIO_USER_PCI_EXP_FLR);
  *     rte_vfio_user_pci_cap_msix_add(pci, 0, &msix);
  *     rte_vfio_user_pci_ext_cap_dsn_add(pci, 0, serial);
  *
@@ -193,6 +193,12 @@ int
 rte_vfio_user_pci_cap_pm_add(struct rte_vfio_user_pci *pci, uint32_t offset);
 
 /**
+ * With function level reset: a client that asks for it has the device reset
+ * with RTE_VFIO_USER_RESET_PCI_FLR, see rte_vfio_user_server_reset_request().
+ */
+#define RTE_VFIO_USER_PCI_EXP_FLR (1u << 0)
+
+/**
  * Add a PCI Express endpoint capability: version 2, a link of 2.5 GT/s x1.
  * Set-up only.
  *
@@ -201,7 +207,7 @@ rte_vfio_user_pci_cap_pm_add(struct rte_vfio_user_pci *pci, uint32_t offset);
  * @param offset
  *   As with rte_vfio_user_pci_cap_pm_add().
  * @param flags
- *   0.
+ *   RTE_VFIO_USER_PCI_EXP_* flags.
  * @return
  *   - its offset
  *   - -EINVAL, -EEXIST, -ENOSPC, -EBUSY, -ENOMEM: as

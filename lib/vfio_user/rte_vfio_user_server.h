@@ -30,8 +30,8 @@
  * - *set-up* (create, region_set, region_ioeventfd_add, irq_set, ops_set,
  *   dma_ops_set, start): one thread, before start; after start they return
  *   -EBUSY.
- * - *poller* (poll, negotiated, dma_lookup, dma_count, destroy): one thread at
- *   a time. All callbacks run in it, inside poll() or destroy().
+ * - *poller* (poll, negotiated, dma_lookup, dma_count, reset_request, destroy):
+ *   one thread at a time. All callbacks run in it, inside poll() or destroy().
  * - *any thread* (irq_trigger, irq_set_level, irq_state, irq_fd, dma_read,
  *   dma_write, dma_submit, region_complete, quiesce_complete, dma_reader_create,
  *   dma_reader_destroy, and reader sections by their own reader): at any time
@@ -569,8 +569,8 @@ enum rte_vfio_user_reset {
 	 */
 	RTE_VFIO_USER_RESET_LOST_CONN,
 	/**
-	 * Function level reset through the PCIe capability. Not offered by
-	 * rte_vfio_user_pci.h yet, so no device is reset for this reason.
+	 * Function level reset: the client wrote to the PCI Express capability
+	 * (RTE_VFIO_USER_PCI_EXP_FLR). Reset the model, not DMA and IRQs.
 	 */
 	RTE_VFIO_USER_RESET_PCI_FLR,
 };
@@ -581,7 +581,7 @@ struct rte_vfio_user_server_ops {
 	void (*connected)(struct rte_vfio_user_server *srv, void *priv);
 	/**
 	 * Reset the device. Returns 0 or a negative errno for the client
-	 * (ignored with LOST_CONN).
+	 * (only logged with PCI_FLR, ignored with LOST_CONN).
 	 */
 	int (*reset)(struct rte_vfio_user_server *srv,
 		     enum rte_vfio_user_reset reason, void *priv);
@@ -644,6 +644,29 @@ __rte_experimental
 int
 rte_vfio_user_server_quiesce_complete(struct rte_vfio_user_server *srv,
 				      int status);
+
+/**
+ * Have the device reset as if the client had sent DEVICE_RESET, because it
+ * asked in another way: by a write to a register. The message in whose callback
+ * this is called is answered first; then the data path is stopped by quiesce(),
+ * reset() is called, resume() follows. Later requests of the client wait for
+ * that. If quiesce() fails, a log line says so and nothing is reset. Asking
+ * again before the reset has begun changes only the reason. Poller thread, also
+ * in callbacks.
+ *
+ * @param srv
+ *   The device.
+ * @param reason
+ *   Passed to reset(): RTE_VFIO_USER_RESET_DEVICE or RTE_VFIO_USER_RESET_PCI_FLR.
+ * @return
+ *   - 0 on success
+ *   - -ENOTCONN: no client
+ *   - -EINVAL: bad argument
+ */
+__rte_experimental
+int
+rte_vfio_user_server_reset_request(struct rte_vfio_user_server *srv,
+				   enum rte_vfio_user_reset reason);
 
 /* ------------------------------------------------------------------ DMA */
 

@@ -62,6 +62,7 @@ struct rte_vfio_user_pci {
 	uint32_t cap_link; /* offset of the byte that will name the next one */
 	uint32_t ext_link; /* offset of the last extended one, 0 without */
 	uint32_t pm; /* offsets of capabilities, 0 without */
+	uint32_t flr; /* that of PCI Express, if it offers function level reset */
 	uint32_t msix;
 	uint32_t msix_vectors;
 	struct vfio_user_pci_watch *watches;

@@ -144,13 +144,15 @@ express_link_define(struct rte_vfio_user_pci *pci, uint32_t off)
 }
 
 static void
-express_device_define(struct rte_vfio_user_pci *pci, uint32_t off)
+express_device_define(struct rte_vfio_user_pci *pci, uint32_t off, uint32_t flags)
 {
+	uint32_t flr = flags & RTE_VFIO_USER_PCI_EXP_FLR ? PCI_EXP_DEVCAP_FLR : 0;
+
 	vfio_user_pci_define(pci, off + PCI_EXP_FLAGS, 2,
 		   EXP_CAP_VERSION | PCI_EXP_TYPE_ENDPOINT << 4, 0);
 	vfio_user_pci_define(pci, off + PCI_EXP_DEVCAP, 4,
 		   EXP_PAYLOAD_256B | PCI_EXP_DEVCAP_EXT_TAG |
-		   PCI_EXP_DEVCAP_RBER, 0);
+		   PCI_EXP_DEVCAP_RBER | flr, 0);
 	/* Defaults as the specification has them. */
 	vfio_user_pci_define(pci, off + PCI_EXP_DEVCTL, 2,
 		   PCI_EXP_DEVCTL_RELAX_EN | PCI_EXP_DEVCTL_NOSNOOP_EN |
@@ -160,6 +162,9 @@ express_device_define(struct rte_vfio_user_pci *pci, uint32_t off)
 		   PCI_EXP_DEVCTL_RELAX_EN | PCI_EXP_DEVCTL_PAYLOAD |
 		   PCI_EXP_DEVCTL_EXT_TAG | PCI_EXP_DEVCTL_NOSNOOP_EN |
 		   PCI_EXP_DEVCTL_READRQ);
+	vfio_user_pci_define_cleared(pci, off + PCI_EXP_DEVSTA, 2,
+		   PCI_EXP_DEVSTA_CED | PCI_EXP_DEVSTA_NFED |
+		   PCI_EXP_DEVSTA_FED | PCI_EXP_DEVSTA_URD);
 	vfio_user_pci_define(pci, off + PCI_EXP_DEVCAP2, 4,
 		   PCI_EXP_DEVCAP2_COMP_TMOUT_DIS, 0);
 	vfio_user_pci_define(pci, off + PCI_EXP_DEVCTL2, 2, 0,
@@ -172,13 +177,14 @@ rte_vfio_user_pci_cap_express_add(struct rte_vfio_user_pci *pci, uint32_t offset
 {
 	int off;
 
-	if (pci == NULL || flags != 0)
+	if (pci == NULL || (flags & ~RTE_VFIO_USER_PCI_EXP_FLR) != 0)
 		return vfio_user_misuse(__func__);
 	off = vfio_user_pci_cap_add(pci, PCI_CAP_ID_EXP, offset, EXP_CAP_SIZE, false);
 	if (off < 0)
 		return off;
-	express_device_define(pci, off);
+	express_device_define(pci, off, flags);
 	express_link_define(pci, off);
+	pci->flr = flags & RTE_VFIO_USER_PCI_EXP_FLR ? off : 0;
 	return off;
 }
 

@@ -148,19 +148,41 @@ range_write(struct rte_vfio_user_pci *pci, uint32_t off, const uint8_t *data,
 	pthread_mutex_unlock(&pci->intx_lock);
 }
 
+/* Initiate FLR always reads as zero: it is looked for in what was written. */
+static bool
+flr_written(const struct rte_vfio_user_pci *pci, uint32_t off, const uint8_t *data,
+	    uint32_t count)
+{
+	uint32_t at = pci->flr + PCI_EXP_DEVCTL + 1;
+
+	return pci->flr != 0 && off <= at && at - off < count &&
+		(data[at - off] & (PCI_EXP_DEVCTL_BCR_FLR >> 8)) != 0;
+}
+
+/* What a write does besides changing bytes. */
+static void
+write_act(struct rte_vfio_user_pci *pci, uint32_t off, const uint8_t *data,
+	  uint32_t count)
+{
+	uint8_t held[PCI_CFG_SPACE_EXP_SIZE];
+
+	vfio_user_pci_msi_config_written(pci, off, count);
+	if (pci->watches != NULL) {
+		range_read(pci, off, held, count);
+		watches_call(pci, off, held, count, true);
+	}
+	if (flr_written(pci, off, data, count))
+		rte_vfio_user_server_reset_request(pci->srv,
+						   RTE_VFIO_USER_RESET_PCI_FLR);
+}
+
 ssize_t
 vfio_user_pci_config_access(struct rte_vfio_user_pci *pci,
 			    const struct rte_vfio_user_region_access *acc)
 {
-	uint8_t held[PCI_CFG_SPACE_EXP_SIZE]; /* what a write left */
-
 	if (acc->is_write) {
 		range_write(pci, acc->offset, acc->data, acc->count);
-		vfio_user_pci_msi_config_written(pci, acc->offset, acc->count);
-		if (pci->watches != NULL) {
-			range_read(pci, acc->offset, held, acc->count);
-			watches_call(pci, acc->offset, held, acc->count, true);
-		}
+		write_act(pci, acc->offset, acc->data, acc->count);
 	} else {
 		range_read(pci, acc->offset, acc->data, acc->count);
 		watches_call(pci, acc->offset, acc->data, acc->count, false);

@@ -11,7 +11,8 @@
  *
  * - vfio_user_server.c: set-up, life cycle, the public getters
  * - vfio_user_server_poll.c: events, timers, clients that come and go
- * - vfio_user_server_queue.c: requests that wait, deferred completions
+ * - vfio_user_server_queue.c: requests that wait, deferred completions, resets
+ *   that the device asks for
  * - vfio_user_server_cmd.c: the command handlers
  * - vfio_user_server_dma.c: access to client memory
  * - vfio_user_server_reader.c: readers of the data path
@@ -64,6 +65,7 @@ enum vfio_user_parked {
 	VFIO_USER_PARKED_QUIESCE, /* quiesce callback pending, then handle it */
 	VFIO_USER_PARKED_ACCESS, /* region access pending */
 	VFIO_USER_PARKED_MULTI, /* region access of a WRITE_MULTI pending */
+	VFIO_USER_PARKED_RESET, /* quiesce of a requested reset pending, no message */
 };
 
 /**
@@ -141,6 +143,8 @@ struct rte_vfio_user_server {
 	STAILQ_HEAD(, vfio_user_held_reply) held;
 	enum vfio_user_parked parked;
 	struct vfio_user_msg *parked_msg;
+	bool reset_wanted; /* after the present message */
+	enum rte_vfio_user_reset reset_reason;
 	uint64_t parked_token;
 	uint32_t multi_done; /* writes of the parked WRITE_MULTI done */
 	uint64_t next_token;
@@ -216,6 +220,12 @@ void vfio_user_server_on_request(struct vfio_user_conn *conn,
 
 /** Go on with the parked request if it was completed: requests handled. */
 int vfio_user_server_run_deferred(struct rte_vfio_user_server *srv);
+
+/** Carry out the reset that a callback has asked for, if nothing is parked. */
+int vfio_user_server_run_reset(struct rte_vfio_user_server *srv);
+
+/** Go on with that reset: its quiesce was completed by result. */
+void vfio_user_server_unpark_reset(struct rte_vfio_user_server *srv, ssize_t result);
 
 /** Handle what was queued, as far as nothing is parked: requests handled. */
 int vfio_user_server_run_backlog(struct rte_vfio_user_server *srv);

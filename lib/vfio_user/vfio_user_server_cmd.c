@@ -663,6 +663,7 @@ vfio_user_server_handle(struct rte_vfio_user_server *srv, struct vfio_user_msg *
 	else if (ret != HANDLED_LATER)
 		refuse(srv, msg, ret);
 	vfio_user_msg_release(msg);
+	vfio_user_server_run_reset(srv);
 	return true;
 }
 
@@ -675,6 +676,10 @@ vfio_user_server_unpark(struct rte_vfio_user_server *srv, ssize_t result,
 	int ret = 0;
 
 	srv->parked = VFIO_USER_NOT_PARKED;
+	if (why == VFIO_USER_PARKED_RESET) {
+		vfio_user_server_unpark_reset(srv, result);
+		return;
+	}
 	if (why == VFIO_USER_PARKED_QUIESCE) {
 		if (result < 0)
 			refuse(srv, msg, (int)RTE_MAX(result, -4095));
@@ -698,4 +703,5 @@ vfio_user_server_unpark(struct rte_vfio_user_server *srv, ssize_t result,
 	srv->parked_msg = NULL;
 	vfio_user_msg_release(msg);
 	free(msg);
+	vfio_user_server_run_reset(srv);
 }

@@ -469,6 +469,7 @@ run_waiting(struct rte_vfio_user_server *srv)
 	if (__atomic_load_n(&srv->wake, __ATOMIC_RELAXED) != 0) {
 		__atomic_store_n(&srv->wake, 0, __ATOMIC_SEQ_CST);
 		nb += vfio_user_server_run_deferred(srv);
+		nb += vfio_user_server_run_reset(srv);
 	}
 	if (srv->state == VFIO_USER_LEAVING)
 		settle_leaving(srv);

@@ -188,6 +188,64 @@ vfio_user_server_run_deferred(struct rte_vfio_user_server *srv)
 	return 1;
 }
 
+/* ------------------------------------------------------- requested resets */
+
+int
+rte_vfio_user_server_reset_request(struct rte_vfio_user_server *srv,
+				   enum rte_vfio_user_reset reason)
+{
+	if (srv == NULL || (reason != RTE_VFIO_USER_RESET_DEVICE &&
+			    reason != RTE_VFIO_USER_RESET_PCI_FLR))
+		return vfio_user_misuse(__func__);
+	if (srv->state != VFIO_USER_RUNNING)
+		return -ENOTCONN;
+	srv->reset_wanted = true;
+	srv->reset_reason = reason;
+	vfio_user_server_wake(srv); /* in case no message is being handled */
+	return 0;
+}
+
+void
+vfio_user_server_unpark_reset(struct rte_vfio_user_server *srv, ssize_t result)
+{
+	int ret = (int)RTE_MAX(result, -4095);
+
+	if (ret >= 0) {
+		ret = srv->ops.reset == NULL ? 0 :
+			srv->ops.reset(srv, srv->reset_reason, srv->ops_priv);
+		if (srv->ops.resume != NULL)
+			srv->ops.resume(srv, srv->ops_priv);
+	}
+	if (ret < 0)
+		VFIO_USER_LOG_PEER(&srv->main.limit, "%s: reset failed: %s",
+				   vfio_user_server_name(srv), strerror(-ret));
+}
+
+int
+vfio_user_server_run_reset(struct rte_vfio_user_server *srv)
+{
+	uint64_t token;
+	int ret = 0;
+
+	if (!srv->reset_wanted || srv->parked != VFIO_USER_NOT_PARKED)
+		return 0;
+	srv->reset_wanted = false;
+	/* a data path that stops slowly may need the client, who waits for this */
+	vfio_user_conn_flush(&srv->main);
+	if (srv->ops.quiesce != NULL) {
+		token = vfio_user_server_arm(srv, true, false, 0);
+		ret = srv->ops.quiesce(srv, srv->ops_priv);
+		if (ret == RTE_VFIO_USER_PENDING) {
+			srv->parked = VFIO_USER_PARKED_RESET;
+			srv->parked_token = token;
+			return 1;
+		}
+		vfio_user_server_disarm(srv);
+	}
+	vfio_user_server_unpark_reset(srv, ret);
+	return 1;
+}
+
 /* ----------------------------------------------------------- the backlog */
 
 static void
@@ -276,12 +334,14 @@ vfio_user_server_drop_requests(struct rte_vfio_user_server *srv)
 	struct vfio_user_msg *msg;
 
 	vfio_user_server_disarm(srv);
-	srv->quiescing = srv->parked == VFIO_USER_PARKED_QUIESCE;
-	if (srv->parked != VFIO_USER_NOT_PARKED) {
+	srv->quiescing = srv->parked == VFIO_USER_PARKED_QUIESCE ||
+		srv->parked == VFIO_USER_PARKED_RESET;
+	srv->parked = VFIO_USER_NOT_PARKED;
+	srv->reset_wanted = false;
+	if (srv->parked_msg != NULL) {
 		vfio_user_msg_release(srv->parked_msg);
 		free(srv->parked_msg);
 		srv->parked_msg = NULL;
-		srv->parked = VFIO_USER_NOT_PARKED;
 	}
 	while (!STAILQ_EMPTY(&srv->backlog)) {
 		msg = pop_backlog(srv);
