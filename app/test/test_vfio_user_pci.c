@@ -21,25 +21,13 @@
 #include <rte_vfio_user_server.h>
 
 #include "test.h"
-#include "vfio_user_pci.h"
+#include "test_vfio_user_pci.h"
 
-#define CONFIG_SIZE PCI_CFG_SPACE_EXP_SIZE
-#define BAR_REG(bar) (PCI_BASE_ADDRESS_0 + 4 * (bar))
 #define COMMAND_WRITABLE (PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER | \
 			  PCI_COMMAND_PARITY | PCI_COMMAND_SERR | \
 			  PCI_COMMAND_INTX_DISABLE)
 #define EXP_CAP_SIZE 0x3c
 #define NB_VECTORS 4
-
-static const struct rte_vfio_user_pci_id test_id = {
-	.vendor_id = 0x1234,
-	.device_id = 0x5646,
-	.subsystem_vendor_id = 0x1af4,
-	.subsystem_id = 0x0102,
-	.class_code = 0x088001,
-	.revision_id = 0x23,
-	.intx_pin = 1,
-};
 
 static const struct rte_vfio_user_pci_msix test_msix = {
 	.vectors = NB_VECTORS,
@@ -47,63 +35,6 @@ static const struct rte_vfio_user_pci_msix test_msix = {
 	.pba_bar = 1,
 	.pba_offset = 0x800,
 };
-
-static char dir[] = "/tmp/vfio_user_pci_test.XXXXXX";
-static char sock_path[64];
-static struct rte_vfio_user_server *srv;
-static struct rte_vfio_user_pci *pci;
-
-/* -------------------------------------------------------------- fixtures */
-
-static int
-suite_setup(void)
-{
-	TEST_ASSERT_NOT_NULL(mkdtemp(dir), "no temporary folder: %s", strerror(errno));
-	snprintf(sock_path, sizeof(sock_path), "%s/sock", dir);
-	return TEST_SUCCESS;
-}
-
-static void
-suite_teardown(void)
-{
-	rmdir(dir);
-	memset(strrchr(dir, '.') + 1, 'X', 6);
-}
-
-/* The server is not started: the test case does that where it matters. */
-static int
-pci_setup(void)
-{
-	struct rte_vfio_user_server_conf conf;
-
-	rte_vfio_user_server_conf_init(&conf);
-	conf.sock_path = sock_path;
-	srv = rte_vfio_user_server_create(&conf);
-	TEST_ASSERT_NOT_NULL(srv, "no server: %s", rte_strerror(rte_errno));
-	pci = rte_vfio_user_pci_create(srv, &test_id);
-	TEST_ASSERT_NOT_NULL(pci, "no config space: %s", rte_strerror(rte_errno));
-	return TEST_SUCCESS;
-}
-
-static void
-pci_teardown(void)
-{
-	rte_vfio_user_server_destroy(srv);
-	rte_vfio_user_pci_destroy(pci);
-	srv = NULL;
-	pci = NULL;
-}
-
-/* A BAR without anything behind it. */
-static int
-bar_add(uint32_t bar, uint64_t size, uint32_t flags)
-{
-	const struct rte_vfio_user_region_conf region = {
-		.size = size, .flags = RTE_VFIO_USER_REGION_F_RW, .fd = -1,
-	};
-
-	return rte_vfio_user_pci_bar_add(pci, bar, flags, &region);
-}
 
 /* What the demo device has: BARs 0 to 2 and all capabilities. */
 static int
@@ -118,51 +49,12 @@ device_declare(void)
 	return TEST_SUCCESS;
 }
 
-static void
-cfg_access(bool is_write, uint32_t off, void *data, uint32_t count)
-{
-	const struct rte_vfio_user_region_access acc = {
-		.region = VFIO_PCI_CONFIG_REGION_INDEX,
-		.is_write = is_write,
-		.offset = off,
-		.count = count,
-		.data = data,
-	};
-	ssize_t ret = vfio_user_pci_config_access(pci, &acc);
-
-	if (ret != (ssize_t)count)
-		printf("access of %u bytes at 0x%x: %zd\n", count, off, ret);
-}
-
-static uint32_t
-cfg_read(uint32_t off, uint32_t len)
-{
-	uint64_t val = 0;
-
-	cfg_access(false, off, &val, len);
-	return val;
-}
-
-static void
-cfg_write(uint32_t off, uint32_t len, uint32_t val)
-{
-	uint64_t data = val;
-
-	cfg_access(true, off, &data, len);
-}
-
-#define ASSERT_CFG(off, len, expected) do { \
-	uint32_t got_ = cfg_read(off, len), expected_ = (expected); \
-	TEST_ASSERT(got_ == expected_, "config 0x%x is 0x%x instead of 0x%x", \
-		    (uint32_t)(off), got_, expected_); \
-} while (0)
-
 /* ------------------------------------------------------------ the header */
 
 static int
 test_create_arguments(void)
 {
-	struct rte_vfio_user_pci_id id = test_id;
+	struct rte_vfio_user_pci_id id = pci_test_id;
 
 	TEST_ASSERT_NULL(rte_vfio_user_pci_create(NULL, &id), "created without server");
 	TEST_ASSERT_EQUAL(rte_errno, EINVAL, "errno %d", rte_errno);
@@ -180,7 +72,7 @@ test_create_arguments(void)
 }
 
 static int
-test_identity(void)
+pci_test_identity(void)
 {
 	uint32_t off;
 
@@ -633,7 +525,7 @@ test_intx_race(void)
 static int
 test_intx_absent(void)
 {
-	struct rte_vfio_user_pci_id id = test_id;
+	struct rte_vfio_user_pci_id id = pci_test_id;
 
 	id.intx_pin = 0;
 	rte_vfio_user_pci_destroy(pci);
@@ -713,7 +605,7 @@ test_started(void)
 	TEST_ASSERT_EQUAL(rte_vfio_user_pci_cap_pm_add(pci, 0), -EBUSY, "power management");
 	TEST_ASSERT_EQUAL(rte_vfio_user_pci_cap_express_add(pci, 0, 0), -EBUSY, "PCI Express");
 	TEST_ASSERT_EQUAL(rte_vfio_user_pci_cap_msix_add(pci, 0, &test_msix), -EBUSY, "MSI-X");
-	TEST_ASSERT_NULL(rte_vfio_user_pci_create(srv, &test_id), "a second one");
+	TEST_ASSERT_NULL(rte_vfio_user_pci_create(srv, &pci_test_id), "a second one");
 	TEST_ASSERT_EQUAL(rte_errno, EBUSY, "errno %d", rte_errno);
 	cfg_write(BAR_REG(0), 4, UINT32_MAX);
 	ASSERT_CFG(BAR_REG(0), 4, 0);
@@ -723,11 +615,9 @@ test_started(void)
 
 static struct unit_test_suite pci_suite = {
 	.suite_name = "vfio-user PCI configuration space",
-	.setup = suite_setup,
-	.teardown = suite_teardown,
 	.unit_test_cases = {
 		TEST_CASE_ST(pci_setup, pci_teardown, test_create_arguments),
-		TEST_CASE_ST(pci_setup, pci_teardown, test_identity),
+		TEST_CASE_ST(pci_setup, pci_teardown, pci_test_identity),
 		TEST_CASE_ST(pci_setup, pci_teardown, test_command),
 		TEST_CASE_ST(pci_setup, pci_teardown, test_bar_mem32),
 		TEST_CASE_ST(pci_setup, pci_teardown, test_bar_mem64),

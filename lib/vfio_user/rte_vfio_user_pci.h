@@ -397,20 +397,21 @@ rte_vfio_user_pci_config_get(const struct rte_vfio_user_pci *pci,
 
 /**
  * Change bytes of capabilities, also of those a client cannot write: contents
- * of a vendor-specific one, error status bits. Registers that the kit itself
- * acts on (of MSI, MSI-X, power management) are not for it. A reset restores
- * what was declared. Poller thread, or set-up.
+ * of a vendor-specific one, error status bits; and the error bits of Status.
+ * Registers that the kit itself acts on (of MSI, MSI-X, power management) are
+ * not for it. A reset restores what was declared. Poller thread, or set-up.
  *
  * @param pci
  *   The configuration space.
  * @param offset
- *   Offset of the first byte, at least 64.
+ *   Offset of the first byte, at least 64, or in Status.
  * @param data
  *   The bytes.
  * @param len
  *   Their number.
  * @return
- *   0, or -EINVAL: bad argument, in the header or not inside the 4096 bytes.
+ *   0, or -EINVAL: bad argument, in the rest of the header, or not inside the
+ *   4096 bytes.
  */
 __rte_experimental
 int

@@ -18,6 +18,9 @@
 #define BAR_FLAGS (RTE_VFIO_USER_PCI_BAR_MEM64 | \
 		   RTE_VFIO_USER_PCI_BAR_PREFETCH | RTE_VFIO_USER_PCI_BAR_IO)
 #define IO_BAR_MAX_SIZE 256
+#define STATUS_ERRORS (PCI_STATUS_PARITY | PCI_STATUS_SIG_TARGET_ABORT | \
+		       PCI_STATUS_REC_TARGET_ABORT | PCI_STATUS_REC_MASTER_ABORT | \
+		       PCI_STATUS_SIG_SYSTEM_ERROR | PCI_STATUS_DETECTED_PARITY)
 #define ROM_MIN_SIZE 2048
 #define ROM_MAX_SIZE (16u << 20)
 
@@ -34,6 +37,7 @@ header_define(struct rte_vfio_user_pci *pci,
 		   PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER |
 		   PCI_COMMAND_PARITY | PCI_COMMAND_SERR |
 		   PCI_COMMAND_INTX_DISABLE);
+	vfio_user_pci_define_cleared(pci, PCI_STATUS, 2, STATUS_ERRORS);
 	vfio_user_pci_define(pci, PCI_CLASS_REVISION, 4,
 		   id->class_code << 8 | id->revision_id, 0);
 	/* Without effect; the Latency Timer is hardwired to 0 in PCI Express. */

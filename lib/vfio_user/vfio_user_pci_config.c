@@ -226,20 +226,33 @@ rte_vfio_user_pci_config_get(const struct rte_vfio_user_pci *pci,
 	return 0;
 }
 
+/* Of Status the errors only, of capabilities everything, else nothing. */
+static uint8_t
+settable_bits(const struct rte_vfio_user_pci *pci, uint32_t off)
+{
+	return off >= PCI_STD_HEADER_SIZEOF ? UINT8_MAX : pci->cleared[off];
+}
+
 int
 rte_vfio_user_pci_config_set(struct rte_vfio_user_pci *pci, uint32_t offset,
 			     const void *data, uint32_t len)
 {
 	const uint8_t *bytes = data;
 	uint32_t i;
+	uint8_t bits;
 
-	if (pci == NULL || data == NULL || offset < PCI_STD_HEADER_SIZEOF ||
-	    len > PCI_CFG_SPACE_EXP_SIZE || offset > PCI_CFG_SPACE_EXP_SIZE - len)
+	if (pci == NULL || data == NULL || len > PCI_CFG_SPACE_EXP_SIZE ||
+	    offset > PCI_CFG_SPACE_EXP_SIZE - len ||
+	    (offset < PCI_STD_HEADER_SIZEOF &&
+	     (offset < PCI_STATUS || offset + len > PCI_STATUS + 2)))
 		return vfio_user_misuse(__func__);
 	/* under the lock like every change of what may hold INTx back */
 	pthread_mutex_lock(&pci->intx_lock);
-	for (i = 0; i < len; i++)
-		vfio_user_pci_put(pci, offset + i, bytes[i]);
+	for (i = 0; i < len; i++) {
+		bits = settable_bits(pci, offset + i);
+		vfio_user_pci_put(pci, offset + i, (bytes[i] & bits) |
+				  (vfio_user_pci_get(pci, offset + i) & ~bits));
+	}
 	pthread_mutex_unlock(&pci->intx_lock);
 	return 0;
 }
