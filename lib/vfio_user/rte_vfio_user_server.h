@@ -32,10 +32,11 @@
  *   -EBUSY.
  * - *poller* (poll, negotiated, dma_lookup, dma_count, reset_request, destroy):
  *   one thread at a time. All callbacks run in it, inside poll() or destroy().
- * - *any thread* (irq_trigger, irq_set_level, irq_state, irq_fd, dma_read,
- *   dma_write, dma_submit, region_complete, quiesce_complete, dma_reader_create,
- *   dma_reader_destroy, and reader sections by their own reader): at any time
- *   between start and destroy. fd and priv: between create and destroy.
+ * - *any thread* (irq_trigger, irq_hold, irq_clear, irq_set_level, irq_state,
+ *   irq_count, irq_fd, dma_read, dma_write, dma_submit, region_complete,
+ *   quiesce_complete, dma_reader_create, dma_reader_destroy, and reader sections
+ *   by their own reader): at any time between start and destroy. fd and priv:
+ *   between create and destroy.
  *
  * No library lock is held while a callback runs.
  *
@@ -476,13 +477,60 @@ rte_vfio_user_server_irq_set(struct rte_vfio_user_server *srv, uint32_t index,
  *   Interrupt of the index.
  * @return
  *   - 0: delivered, or held back by a mask
- *   - -ENOENT: the client assigned no eventfd to it; nothing is remembered
+ *   - -ENOENT: the client assigned no eventfd to it and the device does not
+ *     hold it back; nothing is remembered
  *   - -EINVAL: no such interrupt
  */
 __rte_experimental
 int
 rte_vfio_user_server_irq_trigger(struct rte_vfio_user_server *srv,
 				 uint32_t index, uint32_t vector);
+
+/**
+ * Hold an interrupt back, or let it go: a mask of the device, for mask bits in
+ * its own registers, beside the one that the client has by SET_IRQS. A trigger
+ * is remembered (RTE_VFIO_USER_IRQ_PENDING) while the interrupt is held, also
+ * without an eventfd, and is delivered once when no mask is left and there is
+ * an eventfd. A trigger in another thread that began before the hold may still
+ * deliver after it. When the client leaves, what is held is let go and what is
+ * remembered forgotten, after the reset callback. Any thread.
+ *
+ * rte_vfio_user_pci.h does this for MSI-X and MSI.
+ *
+ * @param srv
+ *   The device.
+ * @param index
+ *   Interrupt index.
+ * @param vector
+ *   Interrupt of the index.
+ * @param hold
+ *   Whether to hold it back.
+ * @return
+ *   - 0 on success, also if it was so before
+ *   - -EINVAL: no such interrupt
+ */
+__rte_experimental
+int
+rte_vfio_user_server_irq_hold(struct rte_vfio_user_server *srv,
+			      uint32_t index, uint32_t vector, bool hold);
+
+/**
+ * Forget an interrupt that a mask holds back. Any thread.
+ *
+ * @param srv
+ *   The device.
+ * @param index
+ *   Interrupt index.
+ * @param vector
+ *   Interrupt of the index.
+ * @return
+ *   - 0 on success, also if nothing was held back
+ *   - -EINVAL: no such interrupt
+ */
+__rte_experimental
+int
+rte_vfio_user_server_irq_clear(struct rte_vfio_user_server *srv,
+			       uint32_t index, uint32_t vector);
 
 /**
  * Set the level of a level-triggered interrupt (INTx). Asserting it delivers
@@ -510,12 +558,14 @@ rte_vfio_user_server_irq_set_level(struct rte_vfio_user_server *srv,
 
 /** The client assigned an eventfd. */
 #define RTE_VFIO_USER_IRQ_ENABLED (1u << 0)
-/** The interrupt is masked. */
+/** The client masked the interrupt. */
 #define RTE_VFIO_USER_IRQ_MASKED (1u << 1)
-/** An interrupt is held back by the mask. */
+/** An interrupt is held back by a mask. */
 #define RTE_VFIO_USER_IRQ_PENDING (1u << 2)
 /** The level is asserted. */
 #define RTE_VFIO_USER_IRQ_ASSERTED (1u << 3)
+/** The device holds the interrupt back. */
+#define RTE_VFIO_USER_IRQ_HELD (1u << 4)
 
 /**
  * State of an interrupt. Any thread.
@@ -533,6 +583,21 @@ __rte_experimental
 int
 rte_vfio_user_server_irq_state(const struct rte_vfio_user_server *srv,
 			       uint32_t index, uint32_t vector);
+
+/**
+ * How many interrupts of an index the client assigned an eventfd to. Any thread.
+ *
+ * @param srv
+ *   The device.
+ * @param index
+ *   Interrupt index.
+ * @return
+ *   The number, or -EINVAL: no such index.
+ */
+__rte_experimental
+int
+rte_vfio_user_server_irq_count(const struct rte_vfio_user_server *srv,
+			       uint32_t index);
 
 /**
  * The file descriptor that a write triggers an interrupt through: for code

@@ -76,6 +76,7 @@ vfio_user_irqs_describe(struct vfio_user_irqs *irqs, uint32_t index,
 	irqs->index[index].vecs = vecs;
 	irqs->index[index].count = count;
 	irqs->index[index].flags = flags;
+	irqs->index[index].nb_enabled = 0;
 	return 0;
 }
 
@@ -124,7 +125,18 @@ deliver(struct vfio_user_irq_vec *vec)
 	signal_fd(vec->slot);
 }
 
-/* Apply bits to the state; deliver what is due and not masked: whether it was. */
+/* The client's mask and the device's. */
+#define MASKS (RTE_VFIO_USER_IRQ_MASKED | RTE_VFIO_USER_IRQ_HELD)
+/* What decides whether a trigger is a write to the eventfd. */
+#define GATES (RTE_VFIO_USER_IRQ_ENABLED | MASKS)
+
+/*
+ * Apply bits to the state; deliver what is due and not masked: whether it was.
+ * Mask and pending bits are one word, changed by compare-and-exchange: an
+ * interrupt that comes while a mask goes is either pending before the change,
+ * which delivers it, or finds no mask after it and delivers itself. Only the
+ * exchange that takes the pending bit away delivers, so nothing comes twice.
+ */
 static bool
 update(struct vfio_user_irq_vec *vec, bool automask, uint32_t clear, uint32_t set)
 {
@@ -133,10 +145,10 @@ update(struct vfio_user_irq_vec *vec, bool automask, uint32_t clear, uint32_t se
 
 	do {
 		new = (old & ~clear) | set;
-		if ((new & RTE_VFIO_USER_IRQ_ENABLED) == 0)
-			new &= ~RTE_VFIO_USER_IRQ_PENDING;
-		fire = (new & RTE_VFIO_USER_IRQ_ENABLED) != 0 &&
-			(new & RTE_VFIO_USER_IRQ_MASKED) == 0 &&
+		/* de-assigned since the caller looked: not remembered */
+		if ((new & (RTE_VFIO_USER_IRQ_ENABLED | RTE_VFIO_USER_IRQ_HELD)) == 0)
+			new &= ~(set & ~old & RTE_VFIO_USER_IRQ_PENDING);
+		fire = (new & GATES) == RTE_VFIO_USER_IRQ_ENABLED &&
 			(new & (RTE_VFIO_USER_IRQ_PENDING |
 				RTE_VFIO_USER_IRQ_ASSERTED)) != 0;
 		if (fire) {
@@ -157,6 +169,13 @@ automasked(const struct vfio_user_irq_index *idx)
 	return (idx->flags & VFIO_IRQ_INFO_AUTOMASKED) != 0;
 }
 
+static bool
+is_enabled(const struct vfio_user_irq_vec *vec)
+{
+	return (__atomic_load_n(&vec->state, __ATOMIC_ACQUIRE) &
+		RTE_VFIO_USER_IRQ_ENABLED) != 0;
+}
+
 static struct vfio_user_irq_vec *
 find(const struct vfio_user_irqs *irqs, uint32_t index, uint32_t vector)
 {
@@ -174,15 +193,40 @@ vfio_user_irqs_trigger(struct vfio_user_irqs *irqs, uint32_t index, uint32_t vec
 	if (vec == NULL)
 		return -EINVAL;
 	state = __atomic_load_n(&vec->state, __ATOMIC_ACQUIRE);
-	if ((state & RTE_VFIO_USER_IRQ_ENABLED) == 0) {
+	if ((state & (RTE_VFIO_USER_IRQ_ENABLED | RTE_VFIO_USER_IRQ_HELD)) == 0) {
 		vfio_user_stats_inc(&vec->unassigned);
 		return -ENOENT;
 	}
-	if ((state & RTE_VFIO_USER_IRQ_MASKED) == 0 && !automasked(&irqs->index[index]))
+	if ((state & GATES) == RTE_VFIO_USER_IRQ_ENABLED &&
+	    !automasked(&irqs->index[index]))
 		deliver(vec);
 	else if (!update(vec, automasked(&irqs->index[index]), 0,
 			 RTE_VFIO_USER_IRQ_PENDING))
 		vfio_user_stats_inc(&vec->held);
+	return 0;
+}
+
+int
+vfio_user_irqs_hold(struct vfio_user_irqs *irqs, uint32_t index, uint32_t vector,
+		    bool hold)
+{
+	struct vfio_user_irq_vec *vec = find(irqs, index, vector);
+
+	if (vec == NULL)
+		return -EINVAL;
+	update(vec, automasked(&irqs->index[index]), hold ? 0 : RTE_VFIO_USER_IRQ_HELD,
+	       hold ? RTE_VFIO_USER_IRQ_HELD : 0);
+	return 0;
+}
+
+int
+vfio_user_irqs_clear(struct vfio_user_irqs *irqs, uint32_t index, uint32_t vector)
+{
+	struct vfio_user_irq_vec *vec = find(irqs, index, vector);
+
+	if (vec == NULL)
+		return -EINVAL;
+	__atomic_fetch_and(&vec->state, ~RTE_VFIO_USER_IRQ_PENDING, __ATOMIC_ACQ_REL);
 	return 0;
 }
 
@@ -225,10 +269,15 @@ vfio_user_irqs_fd(const struct vfio_user_irqs *irqs, uint32_t index, uint32_t ve
 	if (vec == NULL)
 		return -EINVAL;
 	/* a slot is there before its vector is first enabled */
-	if ((__atomic_load_n(&vec->state, __ATOMIC_ACQUIRE) &
-	     RTE_VFIO_USER_IRQ_ENABLED) == 0)
-		return -ENOENT;
-	return vec->slot;
+	return is_enabled(vec) ? vec->slot : -ENOENT;
+}
+
+int
+vfio_user_irqs_count(const struct vfio_user_irqs *irqs, uint32_t index)
+{
+	if (index >= irqs->nb)
+		return -EINVAL;
+	return (int)__atomic_load_n(&irqs->index[index].nb_enabled, __ATOMIC_ACQUIRE);
 }
 
 void
@@ -248,6 +297,13 @@ vfio_user_irqs_stats(const struct vfio_user_irqs *irqs, struct rte_vfio_user_sta
 }
 
 /* --------------------------------------------------------------- SET_IRQS */
+
+/* Only the poller enables and disables: one writer, any reader. */
+static void
+count_enabled(struct vfio_user_irq_index *idx, int add)
+{
+	__atomic_store_n(&idx->nb_enabled, idx->nb_enabled + add, __ATOMIC_RELEASE);
+}
 
 /* Trigger eventfds: every slot is there before any is changed. */
 static int
@@ -269,10 +325,25 @@ reserve_slots(struct vfio_user_irqs *irqs, const struct vfio_irq_set *set)
 	return 0;
 }
 
+/*
+ * Take the eventfd away, and what the client's own mask held back with it. What
+ * the device holds back waits for the next eventfd: QEMU takes all of them away
+ * when a guest that has masked the function gets one vector more.
+ */
 static void
-deassign(struct vfio_user_irqs *irqs, struct vfio_user_irq_vec *vec)
+deassign(struct vfio_user_irqs *irqs, struct vfio_user_irq_index *idx,
+	 struct vfio_user_irq_vec *vec)
 {
-	__atomic_fetch_and(&vec->state, RTE_VFIO_USER_IRQ_ASSERTED, __ATOMIC_ACQ_REL);
+	uint32_t old = __atomic_load_n(&vec->state, __ATOMIC_ACQUIRE), new;
+
+	do {
+		new = old & (RTE_VFIO_USER_IRQ_ASSERTED | RTE_VFIO_USER_IRQ_HELD);
+		if ((old & RTE_VFIO_USER_IRQ_HELD) != 0)
+			new |= old & RTE_VFIO_USER_IRQ_PENDING;
+	} while (!__atomic_compare_exchange_n(&vec->state, &old, new, false,
+					      __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE));
+	if ((old & RTE_VFIO_USER_IRQ_ENABLED) != 0)
+		count_enabled(idx, -1);
 	if (vec->slot >= 0)
 		dup3(irqs->sink, vec->slot, O_CLOEXEC);
 }
@@ -281,6 +352,7 @@ static int
 assign(struct vfio_user_irqs *irqs, const struct vfio_irq_set *set,
        const struct vfio_user_fds *fds)
 {
+	struct vfio_user_irq_index *idx = &irqs->index[set->index];
 	struct vfio_user_irq_vec *vec;
 	uint32_t i;
 	int ret;
@@ -291,9 +363,9 @@ assign(struct vfio_user_irqs *irqs, const struct vfio_irq_set *set,
 			return ret;
 	}
 	for (i = 0; i < set->count; i++) {
-		vec = find(irqs, set->index, set->start + i);
+		vec = &idx->vecs[set->start + i];
 		if (fds->nb == 0) {
-			deassign(irqs, vec);
+			deassign(irqs, idx, vec);
 			continue;
 		}
 		/* fails above a limit that was lowered since the slot is there */
@@ -301,14 +373,15 @@ assign(struct vfio_user_irqs *irqs, const struct vfio_irq_set *set,
 			ret = -errno;
 			goto deassign;
 		}
-		update(vec, automasked(&irqs->index[set->index]), 0,
-		       RTE_VFIO_USER_IRQ_ENABLED);
+		if (!is_enabled(vec))
+			count_enabled(idx, 1);
+		update(vec, automasked(idx), 0, RTE_VFIO_USER_IRQ_ENABLED);
 	}
 	return 0;
 
 deassign:
 	do {
-		deassign(irqs, &irqs->index[set->index].vecs[set->start + i]);
+		deassign(irqs, idx, &idx->vecs[set->start + i]);
 	} while (i-- != 0);
 	return ret;
 }
@@ -433,7 +506,7 @@ release_index(struct vfio_user_irqs *irqs, struct vfio_user_irq_index *idx)
 	uint32_t v;
 
 	for (v = 0; v < idx->count; v++) {
-		deassign(irqs, &idx->vecs[v]);
+		deassign(irqs, idx, &idx->vecs[v]);
 		drop_mask_fd(&idx->vecs[v]);
 		drop_unmask_fd(irqs, &idx->vecs[v]);
 	}
@@ -488,10 +561,16 @@ vfio_user_irqs_set(struct vfio_user_irqs *irqs, const struct vfio_irq_set *set,
 void
 vfio_user_irqs_release(struct vfio_user_irqs *irqs)
 {
-	uint32_t i;
+	struct vfio_user_irq_index *idx;
+	uint32_t i, v;
 
-	for (i = 0; i < irqs->nb; i++)
-		release_index(irqs, &irqs->index[i]);
+	for (i = 0; i < irqs->nb; i++) {
+		idx = &irqs->index[i];
+		release_index(irqs, idx);
+		for (v = 0; v < idx->count; v++)
+			__atomic_fetch_and(&idx->vecs[v].state,
+					   RTE_VFIO_USER_IRQ_ASSERTED, __ATOMIC_ACQ_REL);
+	}
 }
 
 /* Empty an eventfd that may be in blocking mode and that others may read. */

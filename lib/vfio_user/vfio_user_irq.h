@@ -14,8 +14,8 @@
  * puts a sink there, both by dup3(): a trigger from any thread is one write to
  * a number that never belongs to anybody else.
  *
- * Threads: trigger, set_level, state and fd from any thread; all else by the
- * poller.
+ * Threads: trigger, hold, clear, set_level, state, count and fd from any thread;
+ * all else by the poller.
  */
 
 #include <stdbool.h>
@@ -40,6 +40,7 @@ struct vfio_user_irq_vec {
 struct vfio_user_irq_index {
 	uint32_t count;
 	uint32_t flags; /* VFIO_IRQ_INFO_* */
+	uint32_t nb_enabled; /* atomic: vectors with an eventfd */
 	struct vfio_user_irq_vec *vecs;
 };
 
@@ -74,17 +75,28 @@ int vfio_user_irqs_info(const struct vfio_user_irqs *irqs,
 int vfio_user_irqs_set(struct vfio_user_irqs *irqs, const struct vfio_irq_set *set,
 		       const uint8_t *bools, struct vfio_user_fds *fds);
 
-/** De-assign everything: the client is gone. */
+/** De-assign everything, hold nothing back: the client is gone. */
 void vfio_user_irqs_release(struct vfio_user_irqs *irqs);
 
 /** A watched resample eventfd is readable; data is that of the event. */
 void vfio_user_irqs_resample(struct vfio_user_irqs *irqs, uint64_t data);
 
 int vfio_user_irqs_trigger(struct vfio_user_irqs *irqs, uint32_t index, uint32_t vector);
+
+/** Mask by the device: 0 or -EINVAL. Letting go delivers what is pending. */
+int vfio_user_irqs_hold(struct vfio_user_irqs *irqs, uint32_t index, uint32_t vector,
+			bool hold);
+
+/** Forget what is pending: 0 or -EINVAL. */
+int vfio_user_irqs_clear(struct vfio_user_irqs *irqs, uint32_t index, uint32_t vector);
+
 int vfio_user_irqs_set_level(struct vfio_user_irqs *irqs, uint32_t index,
 			     uint32_t vector, bool asserted);
 int vfio_user_irqs_state(const struct vfio_user_irqs *irqs, uint32_t index,
 			 uint32_t vector);
+
+/** Vectors of an index that have an eventfd, or -EINVAL. */
+int vfio_user_irqs_count(const struct vfio_user_irqs *irqs, uint32_t index);
 
 /** Set a device's counters of interrupts; the indexes are described. Any thread. */
 void vfio_user_irqs_stats(const struct vfio_user_irqs *irqs,

@@ -462,6 +462,26 @@ rte_vfio_user_server_irq_trigger(struct rte_vfio_user_server *srv, uint32_t inde
 }
 
 int
+rte_vfio_user_server_irq_hold(struct rte_vfio_user_server *srv, uint32_t index,
+			      uint32_t vector, bool hold)
+{
+	int ret = srv == NULL ? -EINVAL :
+		vfio_user_irqs_hold(&srv->irqs, index, vector, hold);
+
+	return ret == -EINVAL ? vfio_user_misuse(__func__) : ret;
+}
+
+int
+rte_vfio_user_server_irq_clear(struct rte_vfio_user_server *srv, uint32_t index,
+			       uint32_t vector)
+{
+	int ret = srv == NULL ? -EINVAL :
+		vfio_user_irqs_clear(&srv->irqs, index, vector);
+
+	return ret == -EINVAL ? vfio_user_misuse(__func__) : ret;
+}
+
+int
 rte_vfio_user_server_irq_set_level(struct rte_vfio_user_server *srv, uint32_t index,
 				   uint32_t vector, bool asserted)
 {
@@ -478,6 +498,14 @@ rte_vfio_user_server_irq_state(const struct rte_vfio_user_server *srv,
 	/* asking for one that is not there is no misuse */
 	return srv == NULL ? vfio_user_misuse(__func__) :
 		vfio_user_irqs_state(&srv->irqs, index, vector);
+}
+
+int
+rte_vfio_user_server_irq_count(const struct rte_vfio_user_server *srv, uint32_t index)
+{
+	/* as with the state */
+	return srv == NULL ? vfio_user_misuse(__func__) :
+		vfio_user_irqs_count(&srv->irqs, index);
 }
 
 int
