@@ -30,12 +30,19 @@
  *
  * Only the bits that concern interrupts act. Memory Space Enable, the power
  * state and the like are kept and read back; what the device does in D3hot, or
- * without Bus Master Enable, is up to the device model. So is MSI-X: Enable is
- * reported by rte_vfio_user_pci_msix_enabled(), the function mask only kept.
+ * without Bus Master Enable, is up to the device model.
+ *
+ * Interrupts. rte_vfio_user_pci_irq_trigger() goes by MSI-X or MSI, whichever
+ * the client uses, rte_vfio_user_pci_intx_set() by INTx. The kit serves the
+ * MSI-X table and the pending bits in their BAR. The eventfds that the client
+ * assigned by SET_IRQS decide about delivery; enable and mask bits restrict it
+ * for a client that wrote them. One that did not, because it emulates the table
+ * itself as QEMU does, or has none, does not depend on them. What a client wrote
+ * is forgotten when it leaves, and by a reset.
  *
  * Threads: set-up functions before the server's start; reset and config_set in
- * the poller thread; intx_set, msix_enabled, bus_master and config_get from any
- * thread; destroy after the server is destroyed.
+ * the poller thread; irq_trigger, intx_set, msix_enabled, bus_master and
+ * config_get from any thread; destroy after the server is destroyed.
  */
 
 #include <stdbool.h>
@@ -80,6 +87,15 @@ struct rte_vfio_user_pci_msix {
 	uint8_t pba_bar; /**< BAR of the pending bits */
 	uint32_t table_offset; /**< offset in the BAR, multiple of 8 */
 	uint32_t pba_offset; /**< offset in the BAR, multiple of 8 */
+};
+
+/** MSI with a mask and a pending bit for each vector. */
+#define RTE_VFIO_USER_PCI_MSI_MASKABLE (1u << 0)
+
+/** MSI of a device. */
+struct rte_vfio_user_pci_msi {
+	uint32_t vectors; /**< 1, 2, 4, 8, 16 or 32 */
+	uint32_t flags; /**< RTE_VFIO_USER_PCI_MSI_* */
 };
 
 /**
@@ -221,7 +237,7 @@ rte_vfio_user_pci_cap_express_add(struct rte_vfio_user_pci *pci, uint32_t offset
 /**
  * Add an MSI-X capability and its interrupt index VFIO_PCI_MSIX_IRQ_INDEX.
  * Table and pending bits must lie in memory BARs declared before, without
- * overlap, where the client cannot map them. Set-up only.
+ * overlap, where the client cannot map them; the kit serves them. Set-up only.
  *
  * @param pci
  *   The configuration space.
@@ -240,6 +256,27 @@ __rte_experimental
 int
 rte_vfio_user_pci_cap_msix_add(struct rte_vfio_user_pci *pci, uint32_t offset,
 			       const struct rte_vfio_user_pci_msix *msix);
+
+/**
+ * Add an MSI capability with 64-bit addresses and its interrupt index
+ * VFIO_PCI_MSI_IRQ_INDEX. Set-up only.
+ *
+ * @param pci
+ *   The configuration space.
+ * @param offset
+ *   As with rte_vfio_user_pci_cap_pm_add().
+ * @param msi
+ *   Its vectors; copied.
+ * @return
+ *   - its offset
+ *   - -EINVAL: bad argument; a number of vectors or flags that are not as above
+ *   - -EINVAL, -EEXIST, -ENOSPC, -EBUSY, -ENOMEM: as
+ *     rte_vfio_user_pci_cap_pm_add()
+ */
+__rte_experimental
+int
+rte_vfio_user_pci_cap_msi_add(struct rte_vfio_user_pci *pci, uint32_t offset,
+			      const struct rte_vfio_user_pci_msi *msi);
 
 /**
  * The client accesses a capability of the device's own. Poller thread.
@@ -419,9 +456,35 @@ rte_vfio_user_pci_config_set(struct rte_vfio_user_pci *pci, uint32_t offset,
 			     const void *data, uint32_t len);
 
 /**
+ * Trigger an interrupt by MSI-X, if the client uses it, else by MSI: a write to
+ * the client's eventfd, without a lock.
+ *
+ * Of a vector that the client masked, in the table, by the function mask or in
+ * the mask bits of MSI, the pending bit is set; the unmask delivers it, once. A
+ * trigger in another thread that began before the mask was written may still
+ * deliver after it. A driver that enabled fewer messages of MSI than there are
+ * gets vector modulo their number. Any thread.
+ *
+ * @param pci
+ *   The configuration space.
+ * @param vector
+ *   The vector, below the number given with the capability.
+ * @return
+ *   - 0: delivered, or held back by a mask
+ *   - -ENOENT: neither MSI-X nor MSI is there and in use; what is left is
+ *     rte_vfio_user_pci_intx_set()
+ *   - -ENXIO: in use, but the client assigned no eventfd to this vector; nothing
+ *     is remembered
+ *   - -EINVAL: no such vector
+ */
+__rte_experimental
+int
+rte_vfio_user_pci_irq_trigger(struct rte_vfio_user_pci *pci, uint32_t vector);
+
+/**
  * Set the level of the device's INTx line. The Interrupt Status bit follows
  * it; the interrupt is delivered unless the guest set Interrupt Disable or
- * MSI-X Enable, and as soon as both are clear. Any thread.
+ * enabled MSI or MSI-X, and as soon as all are clear. Any thread.
  *
  * @param pci
  *   The configuration space.
@@ -436,7 +499,8 @@ rte_vfio_user_pci_intx_set(struct rte_vfio_user_pci *pci, bool asserted);
 
 /**
  * Whether the driver works with MSI-X: it enabled it in the capability, or
- * the client assigned an eventfd to an MSI-X vector. Any thread.
+ * the client assigned an eventfd to an MSI-X vector and never touched Enable.
+ * Cheap enough to ask before each interrupt. Any thread.
  *
  * @param pci
  *   The configuration space.
@@ -461,8 +525,9 @@ rte_vfio_user_pci_bus_master(const struct rte_vfio_user_pci *pci);
 
 /**
  * Reset the configuration space, for the reset callback of the device and
- * every reason of it: writable registers return to their defaults, INTx is
- * de-asserted. BAR addresses stay, the client re-programs them. Poller thread.
+ * every reason of it: writable registers and the MSI-X table return to their
+ * defaults, pending interrupts are forgotten, INTx is de-asserted. BAR addresses
+ * stay, the client re-programs them. Poller thread.
  *
  * @param pci
  *   The configuration space.

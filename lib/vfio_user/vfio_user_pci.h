@@ -13,7 +13,7 @@
  * - vfio_user_pci_config.c: the bytes, the client's accesses, INTx, reset
  * - vfio_user_pci_caps.c: capabilities of the first 256 bytes
  * - vfio_user_pci_ext_caps.c: extended capabilities
- * - vfio_user_pci_msi.c: MSI-X
+ * - vfio_user_pci_msi.c: MSI and MSI-X, with table and pending bits
  *
  * The space is arrays of bytes: what it holds, which bits the client writes,
  * which it clears by writing 1, and what a reset restores. Bytes are written
@@ -55,6 +55,40 @@ struct vfio_user_pci_watch {
 	void *priv;
 };
 
+/** What the client did to the enable bit of MSI or MSI-X. */
+enum vfio_user_pci_msi_use {
+	VFIO_USER_PCI_MSI_UNTOUCHED, /* nothing: SET_IRQS alone decides */
+	VFIO_USER_PCI_MSI_ON,
+	VFIO_USER_PCI_MSI_OFF, /* set and cleared */
+};
+
+/** A capability of message-signalled interrupts. */
+struct vfio_user_pci_msi_cap {
+	uint32_t offset; /* 0 without */
+	uint32_t vectors; /* 0 without */
+	enum vfio_user_pci_msi_use use; /* atomic; written by the poller */
+};
+
+/** Place of an MSI-X structure. */
+struct vfio_user_pci_msix_range {
+	uint32_t bar;
+	uint32_t size; /* 0 without */
+	uint64_t offset;
+};
+
+/** MSI and MSI-X: of the poller, but for what is atomic. */
+struct vfio_user_pci_msi {
+	uint64_t route; /* atomic: where a trigger goes, 0 nowhere */
+	struct vfio_user_pci_msi_cap msix;
+	struct vfio_user_pci_msi_cap msi;
+	bool msi_maskable;
+	bool function_masked; /* MSI-X */
+	struct vfio_user_pci_msix_range table;
+	struct vfio_user_pci_msix_range pba;
+	uint8_t *entries; /* the table as it is read */
+	bool *masked; /* by the client, one per vector */
+};
+
 struct rte_vfio_user_pci {
 	struct rte_vfio_user_server *srv;
 	struct vfio_user_pci_bar bars[PCI_STD_NUM_BARS];
@@ -63,8 +97,7 @@ struct rte_vfio_user_pci {
 	uint32_t ext_link; /* offset of the last extended one, 0 without */
 	uint32_t pm; /* offsets of capabilities, 0 without */
 	uint32_t flr; /* that of PCI Express, if it offers function level reset */
-	uint32_t msix;
-	uint32_t msix_vectors;
+	struct vfio_user_pci_msi msi;
 	struct vfio_user_pci_watch *watches;
 	/*
 	 * Makes a change of the line, or of the bits that hold it back, and its
@@ -205,8 +238,14 @@ void vfio_user_pci_msix_bar_access(struct rte_vfio_user_pci *pci,
 void vfio_user_pci_msi_config_written(struct rte_vfio_user_pci *pci,
 				      uint32_t off, uint32_t count);
 
-/** The space was reset; gone: its client has left. Poller thread. */
-void vfio_user_pci_msi_reset(struct rte_vfio_user_pci *pci, bool gone);
+/** A byte of the pending register of MSI, 0 for any other byte. Any thread. */
+uint8_t vfio_user_pci_msi_pending(const struct rte_vfio_user_pci *pci, uint32_t off);
+
+/**
+ * The space was reset: forget what the client wrote, and what is pending. Poller
+ * thread.
+ */
+void vfio_user_pci_msi_reset(struct rte_vfio_user_pci *pci);
 
 /** Free what the kit's interrupts allocated. */
 void vfio_user_pci_msi_fini(struct rte_vfio_user_pci *pci);

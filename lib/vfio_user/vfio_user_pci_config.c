@@ -71,11 +71,14 @@ rte_vfio_user_pci_intx_set(struct rte_vfio_user_pci *pci, bool asserted)
 
 /* -------------------------------------------------------------- accesses */
 
-/* Interrupt Status is not stored: it is made from the line. */
+/*
+ * Interrupt Status and pending bits are not stored: they are made from what they
+ * report.
+ */
 static uint8_t
 byte_read(const struct rte_vfio_user_pci *pci, uint32_t off)
 {
-	uint8_t val = vfio_user_pci_get(pci, off);
+	uint8_t val = vfio_user_pci_get(pci, off) | vfio_user_pci_msi_pending(pci, off);
 
 	if (off == PCI_STATUS &&
 	    __atomic_load_n(&pci->intx_asserted, __ATOMIC_RELAXED))
@@ -293,5 +296,5 @@ rte_vfio_user_pci_reset(struct rte_vfio_user_pci *pci,
 	if (vfio_user_pci_get(pci, PCI_INTERRUPT_PIN) != 0)
 		vfio_user_pci_intx_deliver(pci);
 	pthread_mutex_unlock(&pci->intx_lock);
-	vfio_user_pci_msi_reset(pci, gone);
+	vfio_user_pci_msi_reset(pci);
 }
