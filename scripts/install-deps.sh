@@ -25,8 +25,8 @@ docs=(doxygen python3-sphinx)
 format=(git clang-format)
 
 # libsystemd-dev: DPDK as static libraries asks for it (through libpcap and
-# D-Bus), and no package of Debian 12 depends on it.
-checks=(python3-pytest universal-ctags clang pciutils shellcheck libsystemd-dev)
+# D-Bus), and no package of Debian 12 depends on it. dpdk-dev: dpdk-telemetry.py.
+checks=(dpdk-dev python3-pytest universal-ctags clang pciutils shellcheck libsystemd-dev)
 
 die()
 {

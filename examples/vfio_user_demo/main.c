@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include <rte_common.h>
+#include <rte_eal.h>
 #include <rte_errno.h>
 #include <rte_log.h>
 
@@ -189,12 +190,35 @@ signals_open(void)
 	return signalfd(-1, &signals, SFD_CLOEXEC);
 }
 
+/*
+ * Telemetry and tracing are the EAL's, all else does without it: it is started
+ * if there are options for it, which "--" ends. The words that it took, or < 0.
+ */
+static int
+eal_start(int argc, char **argv)
+{
+	int i;
+
+	for (i = 1; i < argc; i++)
+		if (strcmp(argv[i], "--") == 0)
+			return rte_eal_init(argc, argv);
+	return 0;
+}
+
 int
 main(int argc, char **argv)
 {
 	static struct demo dev = { .vectors = MSIX_COUNT };
-	int opt, signal_fd, ret;
+	int opt, signal_fd, taken, ret;
 
+	signal_fd = signals_open(); /* before the EAL has threads */
+	taken = eal_start(argc, argv);
+	if (taken < 0) {
+		fprintf(stderr, "vfio_user_demo: EAL: %s\n", strerror(rte_errno));
+		return 1;
+	}
+	argc -= taken;
+	argv += taken;
 	while ((opt = getopt(argc, argv, "nv")) == 'v' || opt == 'n') {
 		if (opt == 'v')
 			rte_log_set_level_pattern("lib.vfio_user*", RTE_LOG_DEBUG);
@@ -202,10 +226,9 @@ main(int argc, char **argv)
 			dev.vectors = 0;
 	}
 	if (opt != -1 || optind + 1 != argc) {
-		fprintf(stderr, "usage: vfio_user_demo [-nv] SOCK\n");
+		fprintf(stderr, "usage: vfio_user_demo [EAL options --] [-nv] SOCK\n");
 		return 2;
 	}
-	signal_fd = signals_open();
 	ret = signal_fd < 0 ? -errno : device_create(&dev, argv[optind]);
 	if (ret == 0) {
 		printf("vfio_user_demo: listening on %s\n", argv[optind]);
@@ -215,5 +238,7 @@ main(int argc, char **argv)
 	if (ret < 0)
 		fprintf(stderr, "vfio_user_demo: %s: %s\n", argv[optind], strerror(-ret));
 	device_destroy(&dev);
+	if (taken != 0)
+		rte_eal_cleanup();
 	return ret < 0 ? 1 : 0;
 }

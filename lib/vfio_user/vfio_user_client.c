@@ -320,6 +320,7 @@ free_client:
 static void
 free_client(struct rte_vfio_user_client *client)
 {
+	vfio_user_telemetry_remove(&client->telemetry);
 	vfio_user_client_eal_fini(client);
 	/* completions run here and may look at anything else */
 	vfio_user_client_link_stop(client);
@@ -414,6 +415,7 @@ rte_vfio_user_client_create(const struct rte_vfio_user_client_conf *conf)
 	ret = vfio_user_client_link_start(client);
 	if (ret < 0)
 		goto discard;
+	vfio_user_client_show(client, conf->sock_path);
 	VFIO_USER_LOG(DEBUG, "client: connected, protocol %u.%u",
 		      client->neg.major, client->neg.minor);
 	return client;

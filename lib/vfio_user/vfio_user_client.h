@@ -20,7 +20,7 @@
  * - vfio_user_client_eal.c: memory of the EAL
  * - vfio_user_client_reconnect.c: life of the connection after create
  * - vfio_user_client_shape.c: whether the device is still the same
- * - vfio_user_client_stats.c: counters
+ * - vfio_user_client_stats.c: counters, telemetry
  *
  * Receiving. The epoll set has the main socket, the twin socket, a timer, and an
  * eventfd by which the SIGBUS handler tells that the server truncated a region.
@@ -56,6 +56,7 @@
 #include "vfio_user_pace.h"
 #include "vfio_user_sigbus.h"
 #include "vfio_user_stats.h"
+#include "vfio_user_telemetry.h"
 
 /** Regions that may be mapped. */
 #define VFIO_USER_CLIENT_MAX_REGIONS 1024u
@@ -312,6 +313,7 @@ struct rte_vfio_user_client {
 	uint32_t generation; /* server of the application's requests, atomic */
 	uint32_t posted; /* posted writes collected, atomic */
 	struct vfio_user_client_stats stats;
+	struct vfio_user_telemetry telemetry;
 	bool corked; /* asynchronous accesses are collected, atomic */
 
 	pthread_mutex_t timer_lock;
@@ -403,6 +405,12 @@ void vfio_user_client_lose(struct rte_vfio_user_client *client);
 
 /** Count a lost connection: the posted writes that were lost with it. */
 uint32_t vfio_user_client_count_loss(struct rte_vfio_user_client *client);
+
+/** Have telemetry show the client; path may be NULL. */
+void vfio_user_client_show(struct rte_vfio_user_client *client, const char *path);
+
+/** The connection is there again. */
+void vfio_user_client_show_connected(struct rte_vfio_user_client *client);
 
 /* ---------------------------------------------------------- negotiation */
 

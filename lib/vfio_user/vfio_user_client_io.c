@@ -157,6 +157,7 @@ vfio_user_client_lose(struct rte_vfio_user_client *client)
 	    !client->link.on && client->ready) {
 		VFIO_USER_LOG(INFO, "client: connection lost");
 		vfio_user_client_count_loss(client);
+		vfio_user_telemetry_state(&client->telemetry, "lost");
 	}
 	vfio_user_conn_abort(&client->main);
 	vfio_user_conn_abort(&client->twin);

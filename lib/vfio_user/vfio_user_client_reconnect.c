@@ -330,6 +330,7 @@ give_up(struct rte_vfio_user_client *client, int reason)
 	VFIO_USER_LOG(ERR, "client: gave up to reconnect to %s: %s", client->link.path,
 		      reason == -ESTALE ? "it is another device" : "time is over");
 	set_state(client, VFIO_USER_CLIENT_GONE);
+	vfio_user_telemetry_state(&client->telemetry, "gave up");
 	notify(client, RTE_VFIO_USER_CLIENT_GAVE_UP, reason);
 	resume_parked(client, -ENOTCONN);
 }
@@ -353,6 +354,7 @@ go_down(struct rte_vfio_user_client *client)
 	VFIO_USER_LOG(WARNING, "client: lost the connection to %s, with %u posted"
 		      " writes; trying again", link->path, posted);
 	set_state(client, VFIO_USER_CLIENT_DOWN);
+	vfio_user_telemetry_state(&client->telemetry, "reconnecting");
 	close_peer(client);
 	notify(client, RTE_VFIO_USER_CLIENT_LOST, -ENOTCONN);
 	vfio_user_client_regions_hide(client);
@@ -415,6 +417,7 @@ come_up(struct rte_vfio_user_client *client)
 	vfio_user_client_shape_forget(client);
 	link->up_since = vfio_user_now();
 	vfio_user_stats_inc(&client->stats.connections);
+	vfio_user_client_show_connected(client);
 	VFIO_USER_LOG(INFO, "client: reconnected to %s", link->path);
 	__atomic_store_n(&link->notifying, true, __ATOMIC_RELEASE);
 	__atomic_store_n(&client->generation, link->generation, __ATOMIC_RELEASE);

@@ -37,3 +37,29 @@ rte_vfio_user_client_stats_get(const struct rte_vfio_user_client *client,
 	vfio_user_stats_copy_dma(stats, &client->maps.stats);
 	return 0;
 }
+
+/* ------------------------------------------------------------------- telemetry */
+
+static void
+show_stats(const void *dev, struct rte_vfio_user_stats *stats)
+{
+	rte_vfio_user_client_stats_get(dev, stats);
+}
+
+void
+vfio_user_client_show_connected(struct rte_vfio_user_client *client)
+{
+	vfio_user_telemetry_connected(&client->telemetry, "connected", &client->neg);
+	vfio_user_telemetry_peer(&client->telemetry, client->main.fd);
+}
+
+void
+vfio_user_client_show(struct rte_vfio_user_client *client, const char *path)
+{
+	static const struct vfio_user_telemetry_ops ops = {
+		.role = "client", .stats = show_stats,
+	};
+
+	vfio_user_client_show_connected(client);
+	vfio_user_telemetry_add(&client->telemetry, path, &ops, client);
+}

@@ -298,6 +298,7 @@ rte_vfio_user_server_start(struct rte_vfio_user_server *srv)
 		return ret;
 	}
 	__atomic_store_n(&srv->started, true, __ATOMIC_RELEASE);
+	vfio_user_server_show(srv);
 	return 0;
 }
 
@@ -313,6 +314,7 @@ rte_vfio_user_server_destroy(struct rte_vfio_user_server *srv)
 			      vfio_user_server_name(srv), __func__);
 		return -EDEADLK;
 	}
+	vfio_user_telemetry_remove(&srv->telemetry);
 	vfio_user_conn_own_first(&srv->main);
 	vfio_user_server_drop(srv, "the device is destroyed");
 	while (!vfio_user_dma_settle(&srv->dma))

@@ -16,7 +16,7 @@
  * - vfio_user_server_cmd.c: the command handlers
  * - vfio_user_server_dma.c: access to client memory
  * - vfio_user_server_reader.c: readers of the data path
- * - vfio_user_server_stats.c: counters
+ * - vfio_user_server_stats.c: counters, telemetry
  */
 
 #include <pthread.h>
@@ -33,6 +33,7 @@
 #include "vfio_user_pace.h"
 #include "vfio_user_region.h"
 #include "vfio_user_stats.h"
+#include "vfio_user_telemetry.h"
 
 #define VFIO_USER_MAX_VISITORS 8
 
@@ -134,6 +135,8 @@ struct rte_vfio_user_server {
 		uint64_t violations, parked, queued;
 	} stats;
 
+	struct vfio_user_telemetry telemetry;
+
 	/* requests in progress; poller only */
 	bool polling; /* the owner of main is poll(), not a waiting thread */
 	struct vfio_user_pace pace;
@@ -196,6 +199,11 @@ int vfio_user_server_open_twin(struct rte_vfio_user_server *srv);
 /** Requests on the twin socket, which a client must not send. */
 void vfio_user_server_on_twin_request(struct vfio_user_conn *conn,
 				      struct vfio_user_msg *msg, void *arg);
+
+/* -------------------------------------------- vfio_user_server_stats.c */
+
+/** Have telemetry show the device, now that its description is final. */
+void vfio_user_server_show(struct rte_vfio_user_server *srv);
 
 /* -------------------------------------------- vfio_user_server_queue.c */
 

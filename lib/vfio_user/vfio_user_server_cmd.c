@@ -135,6 +135,7 @@ do_version(struct rte_vfio_user_server *srv, struct vfio_user_msg *msg)
 		return ret;
 	srv->state = VFIO_USER_RUNNING;
 	vfio_user_stats_inc(&srv->stats.connections);
+	vfio_user_telemetry_connected(&srv->telemetry, "connected", &srv->neg);
 	VFIO_USER_LOG(INFO, "%s: client connected, version %u.%u",
 		      vfio_user_server_name(srv), srv->neg.major, srv->neg.minor);
 	if (srv->ops.connected != NULL)

@@ -83,6 +83,8 @@ vfio_user_server_attach(struct rte_vfio_user_server *srv, int fd)
 		return ret;
 	}
 	srv->state = VFIO_USER_NEGOTIATING;
+	vfio_user_telemetry_state(&srv->telemetry, "negotiating");
+	vfio_user_telemetry_peer(&srv->telemetry, srv->main.fd);
 	srv->negotiate_by = vfio_user_now() +
 		srv->conf.msg_timeout_ms * VFIO_USER_NS_PER_MS;
 	return 0;
@@ -113,6 +115,7 @@ settle_leaving(struct rte_vfio_user_server *srv)
 		return;
 	vfio_user_sigbus_mend(&srv->dma.sigbus); /* what broke is unmapped */
 	srv->state = VFIO_USER_NO_CLIENT;
+	vfio_user_telemetry_state(&srv->telemetry, "no client");
 	listen_events(srv, true);
 }
 
@@ -145,6 +148,7 @@ vfio_user_server_drop(struct rte_vfio_user_server *srv, const char *why)
 	vfio_user_irqs_release(&srv->irqs);
 	srv->closing = false;
 	srv->state = VFIO_USER_LEAVING;
+	vfio_user_telemetry_state(&srv->telemetry, "client leaving");
 	listen_events(srv, false);
 	settle_leaving(srv);
 }

@@ -19,7 +19,7 @@ import tree
 LAYERS = {
     "L0": {"pace", "proto", "compat", "log", "thread", "codec", "caps", "iova", "iova_node",
            "stats"},
-    "L1": {"fd", "file", "sock", "grace", "lookup", "lookup_avx2", "sigbus", "window"},
+    "L1": {"fd", "file", "sock", "grace", "lookup", "lookup_avx2", "sigbus", "telemetry", "window"},
     "L2": {"conn", "dma", "irq", "region"},
     "server": {"server"},
     "client": {"client"},
