@@ -14,6 +14,7 @@
 
 static const struct cmd *const cmds[] = {
 	&cmd_info,
+	&cmd_trace,
 };
 
 static void
