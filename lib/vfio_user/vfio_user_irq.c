@@ -125,10 +125,9 @@ deliver(struct vfio_user_irq_vec *vec)
 	signal_fd(vec->slot);
 }
 
-/* The client's mask and the device's. */
-#define MASKS (RTE_VFIO_USER_IRQ_MASKED | RTE_VFIO_USER_IRQ_HELD)
 /* What decides whether a trigger is a write to the eventfd. */
-#define GATES (RTE_VFIO_USER_IRQ_ENABLED | MASKS)
+#define GATES (RTE_VFIO_USER_IRQ_ENABLED | RTE_VFIO_USER_IRQ_MASKED | \
+	       RTE_VFIO_USER_IRQ_HELD)
 
 /*
  * Apply bits to the state; deliver what is due and not masked: whether it was.
