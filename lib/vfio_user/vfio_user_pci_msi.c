@@ -234,13 +234,18 @@ vfio_user_pci_msi_holds_intx(const struct rte_vfio_user_pci *pci)
 
 /* ------------------------------------------------------ control registers */
 
-/* The client wrote the enable bit. What waits for a driver that left is gone. */
+/*
+ * The client wrote the enable bit. What waits for a driver that left is gone, also
+ * if a late trigger of another thread came only after that driver.
+ */
 static void
 enable_written(struct rte_vfio_user_pci *pci, uint32_t index,
 	       struct vfio_user_pci_msi_cap *cap, bool enable)
 {
 	bool ended = !enable && cap->use == VFIO_USER_PCI_MSI_ON;
 
+	if (enable && cap->use == VFIO_USER_PCI_MSI_OFF)
+		forget_pending(pci, index, cap);
 	if (enable)
 		use_put(cap, VFIO_USER_PCI_MSI_ON);
 	else if (ended)
