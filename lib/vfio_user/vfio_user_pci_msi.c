@@ -343,7 +343,7 @@ vfio_user_pci_msix_bar_access(struct rte_vfio_user_pci *pci,
 	const struct vfio_user_pci_msi *msi = &pci->msi;
 	uint8_t *data = acc->data;
 	uint32_t i, off;
-	uint64_t run;
+	uint64_t run = UINT64_MAX; /* not asked for */
 
 	if (range_owns(&msi->table, acc->region, acc->offset, &run)) {
 		off = acc->offset - msi->table.offset;
