@@ -146,6 +146,17 @@ def static_busybox():
     return data
 
 
+def add_program(cpio, name):
+    """Add a program of this machine and the shared libraries that it needs."""
+    path = shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/bin:/usr/sbin:/sbin")
+    if path is None:
+        sys.exit("mkinitramfs: no program %s" % name)
+    out = subprocess.run(["ldd", path], check=True, stdout=subprocess.PIPE, text=True).stdout
+    cpio.add_file("bin/" + name, read(path), 0o755)
+    for library in re.findall(r"(/\S+) \(0x", out):
+        cpio.add_file(library.lstrip("/"), read(library), 0o755)
+
+
 def parse_args():
     """Return the command line's arguments."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
@@ -154,6 +165,7 @@ def parse_args():
     parser.add_argument("--module", action="append", default=[], help="a further module")
     parser.add_argument("--file", action="append", default=[], metavar="HOST:GUEST",
                         help="a further file, executable in the guest if it is here")
+    parser.add_argument("--program", help="a program of this machine, with its libraries")
     parser.add_argument("--cc", default=os.environ.get("CC", "gcc"), help="compiler of the programs")
     return parser.parse_args()
 
@@ -168,6 +180,8 @@ def build(args, out):
     for name, source in PROGRAMS.items():
         cpio.add_file("bin/" + name, compile_program(args.cc, source), 0o755)
     add_modules(cpio, args.kernel, list(MODULES) + args.module)
+    if args.program:
+        add_program(cpio, args.program)
     for spec in args.file:
         host, guest = spec.split(":", 1)
         cpio.add_file(guest.lstrip("/"), read(host), stat.S_IMODE(os.stat(host).st_mode))

@@ -28,6 +28,7 @@
 
 #define BAR2_SIZE (16 * PAGE)
 #define PBA_OFFSET 0x800
+#define SERIAL UINT64_C(0x5646554400000001)
 
 /* BAR1 and BAR2 are plain memory: the library serves what is not mapped. */
 static int
@@ -88,7 +89,10 @@ caps_add(struct rte_vfio_user_pci *pci, uint16_t vectors)
 	ret = rte_vfio_user_pci_cap_pm_add(pci, 0);
 	if (ret < 0)
 		return ret;
-	ret = rte_vfio_user_pci_cap_express_add(pci, 0, 0);
+	ret = rte_vfio_user_pci_cap_express_add(pci, 0, RTE_VFIO_USER_PCI_EXP_FLR);
+	if (ret < 0)
+		return ret;
+	ret = rte_vfio_user_pci_ext_cap_dsn_add(pci, 0, SERIAL);
 	if (ret < 0 || vectors == 0)
 		return ret;
 	return rte_vfio_user_pci_cap_msix_add(pci, 0, &msix);

@@ -49,6 +49,15 @@ def images(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def lspci_images(tmp_path_factory):
+    """The same, with this machine's lspci in the guest."""
+    try:
+        return vm.Images.get(str(tmp_path_factory.mktemp("images")), program="lspci")
+    except vm.Missing as error:
+        return missing(str(error))
+
+
+@pytest.fixture(scope="session")
 def demo(request):
     """The path of the demo device's server."""
     folder = request.config.getoption("--build-dir")

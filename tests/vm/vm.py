@@ -88,12 +88,14 @@ class Images:
         self.initrd = initrd
 
     @classmethod
-    def get(cls, folder, modules=(), flavour="cloud"):
+    def get(cls, folder, modules=(), flavour="cloud", program=None):
         """Fetch or build them; the initramfs goes into folder."""
         qemu = run_script("fetch-qemu.sh")
         kernel = run_script("fetch-kernel.sh", flavour)
         initrd = os.path.join(folder, "initrd")
         options = ["--module=" + name for name in modules]
+        if program:
+            options.append("--program=" + program)
         run_script("mkinitramfs.py", initrd, "--kernel", kernel, *options)
         return cls(qemu, os.path.join(kernel, "vmlinuz"), initrd)
 
