@@ -132,6 +132,9 @@ declare_cap(uint32_t which)
 	const struct rte_vfio_user_pci_msix msix = {
 		.vectors = 1 + rnd(128), .table_bar = 5, .pba_bar = 5, .pba_offset = 0x800,
 	};
+	const struct rte_vfio_user_pci_msi msi = {
+		.vectors = 1u << rnd(6), .flags = rnd(2) * RTE_VFIO_USER_PCI_MSI_MASKABLE,
+	};
 	int off;
 
 	switch (which) {
@@ -150,6 +153,15 @@ declare_cap(uint32_t which)
 	case 2:
 		off = rte_vfio_user_pci_cap_msix_add(pci, 0, &msix);
 		may(off + 2, 2, 0xc000, 0);
+		break;
+	case 3:
+		off = rte_vfio_user_pci_cap_msi_add(pci, 0, &msi);
+		may(off + 2, 2, 0x0071, 0);
+		may(off + 4, 4, 0xfffffffc, 0);
+		may(off + 8, 4, UINT32_MAX, 0);
+		may(off + 12, 2, 0xffff, 0);
+		if (msi.flags != 0)
+			may(off + 16, 4, (UINT64_C(1) << msi.vectors) - 1, 0);
 		break;
 	default:
 		return declare_vendor();
@@ -191,7 +203,7 @@ declare_ext(void)
 static int
 declare_device(void)
 {
-	uint32_t i, first = rnd(4), left = rnd(5);
+	uint32_t i, first = rnd(5), left = rnd(6);
 
 	memset(rw, 0, sizeof(rw));
 	memset(rw1c, 0, sizeof(rw1c));
@@ -201,7 +213,7 @@ declare_device(void)
 	DO(declare_header());
 	DO(declare_bars());
 	for (i = 0; i < left; i++)
-		DO(declare_cap((first + i) % 4));
+		DO(declare_cap((first + i) % 5));
 	DO(declare_ext());
 	cfg_access(false, 0, declared, CONFIG_SIZE);
 	memcpy(model, declared, CONFIG_SIZE);

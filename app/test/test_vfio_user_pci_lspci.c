@@ -116,6 +116,9 @@ declare_extended(void)
 	const uint8_t body[12] = { [3] = 0x01, [4] = 0x02, [11] = 0xfe };
 	const struct rte_vfio_user_pci_vendor vendor = { .len = sizeof(body), .data = body };
 	const struct rte_vfio_user_pci_vsec vsec = { .id = 0x0042, .revision = 3, .len = 0x18 };
+	const struct rte_vfio_user_pci_msi msi = {
+		.vectors = 8, .flags = RTE_VFIO_USER_PCI_MSI_MASKABLE,
+	};
 
 	ADD(rte_vfio_user_pci_ext_cap_vsec_add(pci, 0x400, &vsec), 0x400);
 	ADD(rte_vfio_user_pci_ext_cap_dsn_add(pci, 0, 0x0123456789abcdef), 0x100);
@@ -123,6 +126,7 @@ declare_extended(void)
 	ADD(rte_vfio_user_pci_cap_vendor_add(pci, 0xf4, &vendor), 0xf4);
 	ADD(rte_vfio_user_pci_cap_express_add(pci, 0x60, RTE_VFIO_USER_PCI_EXP_FLR), 0x60);
 	ADD(rte_vfio_user_pci_cap_vendor_add(pci, 0, &vendor), 0x40);
+	ADD(rte_vfio_user_pci_cap_msi_add(pci, 0xa0, &msi), 0xa0);
 	return TEST_SUCCESS;
 }
 
@@ -147,6 +151,10 @@ declare_all(void)
 	cfg_write(0x60 + PCI_EXP_DEVCTL, 2, 0x203f | PCI_EXP_DEVCTL_BCR_FLR);
 	cfg_write(0x150 + PCI_ERR_UNCOR_MASK, 4, PCI_ERR_UNC_POISON_TLP);
 	cfg_write(0x150 + PCI_ERR_UNCOR_SEVER, 4, PCI_ERR_UNC_UNSUP);
+	cfg_write(0xa0 + PCI_MSI_ADDRESS_LO, 4, 0xfee00000);
+	cfg_write(0xa0 + PCI_MSI_DATA_64, 2, 0x4021);
+	cfg_write(0xa0 + PCI_MSI_MASK_64, 4, 0xfffffff1);
+	cfg_write(0xa0 + PCI_MSI_FLAGS, 2, PCI_MSI_FLAGS_ENABLE | 2 << 4);
 	DO(rte_vfio_user_pci_config_set(pci, 0x150 + PCI_ERR_UNCOR_STATUS, &uncor, 4));
 	DO(rte_vfio_user_pci_config_set(pci, 0x60 + PCI_EXP_DEVSTA, "\x09", 1));
 	DO(rte_vfio_user_pci_config_set(pci, PCI_STATUS, "\x00\x41", 2));
@@ -170,6 +178,9 @@ static const char all[] =
 	"MaxPayload 256 bytes, MaxReadReq 512 bytes\n"
 	"DevSta:\tCorrErr+ NonFatalErr- FatalErr- UnsupReq+ AuxPwr- TransPend-\n"
 	"Capabilities: [40] Vendor Specific Information: Len=0c\n"
+	"Capabilities: [a0] MSI: Enable+ Count=4/8 Maskable+ 64bit+\n"
+	"Address: 00000000fee00000  Data: 4021\n"
+	"Masking: 000000f1  Pending: 00000000\n"
 	"Capabilities: [100 v1] Device Serial Number 01-23-45-67-89-ab-cd-ef\n"
 	"Capabilities: [400 v1] Vendor Specific Information: ID=0042 Rev=3 Len=018\n"
 	"Capabilities: [150 v1] Advanced Error Reporting\n"

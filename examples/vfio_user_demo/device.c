@@ -8,8 +8,6 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include <linux/vfio.h>
-
 #include <rte_common.h>
 
 #include "device.h"
@@ -34,12 +32,10 @@ irq_update(struct demo *dev, uint32_t raised)
 	bool msix = rte_vfio_user_pci_msix_enabled(dev->pci);
 
 	REG(dev, REG_IRQ_CAUSE) |= raised;
-	if (msix && (raised & (CAUSE_DMA_DONE | CAUSE_DMA_ERROR)))
-		rte_vfio_user_server_irq_trigger(dev->srv, VFIO_PCI_MSIX_IRQ_INDEX,
-						 MSIX_DMA);
-	if (msix && (raised & CAUSE_SOFTWARE))
-		rte_vfio_user_server_irq_trigger(dev->srv, VFIO_PCI_MSIX_IRQ_INDEX,
-						 MSIX_SOFTWARE);
+	if (raised & (CAUSE_DMA_DONE | CAUSE_DMA_ERROR))
+		rte_vfio_user_pci_irq_trigger(dev->pci, MSIX_DMA);
+	if (raised & CAUSE_SOFTWARE)
+		rte_vfio_user_pci_irq_trigger(dev->pci, MSIX_SOFTWARE);
 	rte_vfio_user_pci_intx_set(dev->pci, !msix && REG(dev, REG_IRQ_CAUSE) != 0);
 }
 

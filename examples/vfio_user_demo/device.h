@@ -41,7 +41,6 @@ struct demo {
 	uint32_t len, done;
 	int step;
 	uint16_t vectors; /* of MSI-X; 0: the device has INTx only */
-	uint64_t bar1[PAGE / 8];
 	uint8_t bounce[DMA_CHUNK];
 };
 

@@ -30,7 +30,7 @@
 #define PBA_OFFSET 0x800
 #define SERIAL UINT64_C(0x5646554400000001)
 
-/* BAR1 and BAR2 are plain memory: the library serves what is not mapped. */
+/* BAR1 has only the MSI-X structures, BAR2 is memory: the library serves both. */
 static int
 bars_set(struct demo *dev, int bar2_fd, void *bar2_mem)
 {
@@ -40,7 +40,7 @@ bars_set(struct demo *dev, int bar2_fd, void *bar2_mem)
 	const uint32_t rw = RTE_VFIO_USER_REGION_F_RW;
 	const struct rte_vfio_user_region_conf bars[] = {
 		{ .size = PAGE, .flags = rw, .cb = demo_bar0_access, .priv = dev, .fd = -1 },
-		{ .size = PAGE, .flags = rw, .base = dev->bar1, .fd = -1 },
+		{ .size = PAGE, .flags = rw, .fd = -1 },
 		{ .size = BAR2_SIZE, .flags = rw, .base = bar2_mem, .fd = bar2_fd,
 		  .areas = &area, .nb_areas = 1 },
 	};
