@@ -26,7 +26,8 @@ format=(git clang-format)
 
 # libsystemd-dev: DPDK as static libraries asks for it (through libpcap and
 # D-Bus), and no package of Debian 12 depends on it. dpdk-dev: dpdk-telemetry.py.
-checks=(dpdk-dev python3-pytest universal-ctags clang pciutils shellcheck libsystemd-dev)
+checks=(python3-pytest universal-ctags clang pciutils shellcheck libsystemd-dev
+	dpdk-dev babeltrace2)
 
 die()
 {

@@ -12,6 +12,7 @@
 #include <rte_common.h>
 
 #include "vfio_user_client.h"
+#include "vfio_user_trace.h"
 
 /* -------------------------------------------------------------- mapping */
 
@@ -59,6 +60,7 @@ remove_map(struct rte_vfio_user_client *client, uint64_t iova, uint64_t size)
 	if (ret < 0)
 		return ret;
 	vfio_user_stats_unmap(&client->maps.stats, size);
+	vfio_user_trace_dma_unmap(client, iova, size, 0);
 	free_map(client, vfio_user_client_map_of(&range));
 	return 0;
 }
@@ -100,6 +102,7 @@ enter_map(struct rte_vfio_user_client *client, const struct rte_vfio_user_dma_ma
 		free_map(client, map);
 	else
 		vfio_user_stats_map(&client->maps.stats, conf->size);
+	vfio_user_trace_dma_map(client, conf->iova, conf->size, ret);
 	return ret;
 }
 
@@ -547,6 +550,7 @@ clear_maps(struct rte_vfio_user_client *client)
 	}
 	vfio_user_iova_clear(client->maps.ranges);
 	vfio_user_stats_unmap_all(&client->maps.stats);
+	vfio_user_trace_dma_unmap(client, 0, 0, 0);
 }
 
 /* The server to ask for everything; what it is given next waits for release. */

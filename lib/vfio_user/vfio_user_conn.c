@@ -15,6 +15,7 @@
 
 #include "vfio_user_codec.h"
 #include "vfio_user_conn.h"
+#include "vfio_user_trace.h"
 
 /* a follower looks up at least that often, should it miss a wake-up */
 #define FOLLOW_NS (100 * VFIO_USER_NS_PER_MS)
@@ -384,6 +385,8 @@ static void
 dispatch(struct vfio_user_conn *conn, struct vfio_user_msg *msg)
 {
 	vfio_user_stats_message(&conn->stats.in, &msg->hdr, msg->fds.nb);
+	vfio_user_trace_recv(conn->arg, msg->hdr.command, msg->hdr.msg_id, msg->hdr.flags,
+			     msg->hdr.msg_size, msg->fds.nb);
 	/* a nested receive must leave this message where it is */
 	vfio_user_rx_hold(&conn->rx);
 	if (vfio_user_is_reply(&msg->hdr))
@@ -486,6 +489,19 @@ vfio_user_conn_pause(struct vfio_user_conn *conn, bool paused)
 	pthread_mutex_unlock(&conn->lock);
 }
 
+/* Lock held: count and trace what was sent or queued. */
+static void
+note_sent(struct vfio_user_conn *conn, const struct vfio_user_hdr *hdr, uint32_t nb_fds)
+{
+	vfio_user_stats_message(&conn->stats.out, hdr, nb_fds);
+	if (vfio_user_is_reply(hdr))
+		vfio_user_trace_reply(conn->arg, hdr->command, hdr->msg_id, hdr->error_no,
+				      hdr->msg_size, nb_fds);
+	else
+		vfio_user_trace_request(conn->arg, hdr->command, hdr->msg_id,
+					hdr->msg_size, nb_fds);
+}
+
 /* Lock held. A socket that failed is shut down: its owner sees the end. */
 static int
 send_locked(struct vfio_user_conn *conn, struct vfio_user_hdr *hdr,
@@ -510,7 +526,7 @@ send_locked(struct vfio_user_conn *conn, struct vfio_user_hdr *hdr,
 	ret = vfio_user_tx_send(&conn->tx, conn->fd, iov, nb, out->fds,
 				out->nb_fds, out->more);
 	if (ret == 0)
-		vfio_user_stats_message(&conn->stats.out, hdr, out->nb_fds);
+		note_sent(conn, hdr, out->nb_fds);
 	note_queue(conn);
 	if (ret == -ENOTCONN)
 		break_locked(conn);

@@ -15,6 +15,7 @@
 #include <rte_errno.h>
 
 #include "vfio_user_server.h"
+#include "vfio_user_trace.h"
 
 #define DEFAULT_TIMEOUT_MS 10000u
 #define MAX_REGIONS 1024u
@@ -460,6 +461,7 @@ rte_vfio_user_server_irq_trigger(struct rte_vfio_user_server *srv, uint32_t inde
 	int ret = srv == NULL ? -EINVAL :
 		vfio_user_irqs_trigger(&srv->irqs, index, vector);
 
+	vfio_user_trace_irq_trigger(srv, index, vector, ret);
 	return ret == -EINVAL ? vfio_user_misuse(__func__) : ret;
 }
 

@@ -10,6 +10,7 @@
 #include <rte_common.h>
 
 #include "vfio_user_server.h"
+#include "vfio_user_trace.h"
 
 /* replies up to that size leave together, larger ones without a copy */
 #define COALESCE_MAX 16384u
@@ -192,6 +193,7 @@ add_mapping(struct rte_vfio_user_server *srv, struct vfio_user_msg *msg)
 		return ret;
 	ret = vfio_user_dma_add(&srv->dma, &map, vfio_user_fds_take(&msg->fds, 0),
 				&region);
+	vfio_user_trace_dma_map(srv, map.addr, map.size, ret);
 	if (ret < 0)
 		return ret;
 	if (srv->dma_ops.map != NULL) {
@@ -272,6 +274,7 @@ do_dma_unmap(struct rte_vfio_user_server *srv, struct vfio_user_msg *msg)
 	if (held == NULL)
 		return -ENOMEM;
 	ret = remove_mapping(srv, &unmap);
+	vfio_user_trace_dma_unmap(srv, unmap.addr, unmap.size, ret);
 	if (ret < 0) {
 		free(held);
 		return ret;
@@ -607,6 +610,7 @@ run_handler(struct rte_vfio_user_server *srv, struct vfio_user_msg *msg)
 	handler_t handler = handlers[msg->hdr.command];
 	int ret;
 
+	vfio_user_trace_dispatch(srv, msg->hdr.command, msg->hdr.msg_id);
 	ret = handler == NULL ? -EINVAL : handler(srv, msg);
 	if (info->quiesce && srv->ops.resume != NULL)
 		srv->ops.resume(srv, srv->ops_priv);

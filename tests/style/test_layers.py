@@ -18,7 +18,7 @@ import tree
 #: the series' API (series_NAME) have theirs.
 LAYERS = {
     "L0": {"pace", "proto", "compat", "log", "thread", "codec", "caps", "iova", "iova_node",
-           "stats"},
+           "stats", "trace", "trace_points"},
     "L1": {"fd", "file", "sock", "grace", "lookup", "lookup_avx2", "sigbus", "telemetry", "window"},
     "L2": {"conn", "dma", "irq", "region"},
     "server": {"server"},
@@ -235,7 +235,7 @@ def test_symbols_go_downwards(lib, symbols):
 def test_internal_symbols_are_prefixed(lib, symbols):
     bad = ["%s: %s" % (lib.named(module), name) for module, (defined, _) in symbols.items()
            for name in sorted(defined - lib.unprefixed)
-           if not re.match(r"(rte_)?%s_" % lib.prefix, name)]
+           if not re.match(r"(rte_)?{0}_|__{0}_trace_".format(lib.prefix), name)]
     tree.nothing(bad, "global symbols without the prefix")
 
 
