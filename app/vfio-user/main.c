@@ -14,6 +14,7 @@
 
 static const struct cmd *const cmds[] = {
 	&cmd_info,
+	&cmd_top,
 	&cmd_trace,
 };
 

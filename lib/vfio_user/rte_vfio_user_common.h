@@ -62,6 +62,14 @@ extern "C" {
 #define RTE_VFIO_USER_MAX_VECTORS 2048
 
 /**
+ * Name of an ELF note that the library carries, and so does each program that it
+ * is linked into statically: programs that use the library are known by it,
+ * stripped or not. Its type is 1, its description the protocol version (major in
+ * the upper 16 bits).
+ */
+#define RTE_VFIO_USER_ELF_NOTE "dpdk-vfio-user"
+
+/**
  * Answer of a callback that finishes its work later.
  * Each callback that may return it names the function which completes it.
  */

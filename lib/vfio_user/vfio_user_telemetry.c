@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <link.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +15,17 @@
 
 #include "vfio_user_compat.h"
 #include "vfio_user_telemetry.h"
+
+/* Here, as a program with a device cannot be linked without this file. */
+static const struct {
+	ElfW(Nhdr) head;
+	char name[RTE_ALIGN_CEIL(sizeof(RTE_VFIO_USER_ELF_NOTE), 4)];
+	uint32_t version;
+} note __rte_used __attribute__((section(".note.dpdk_vfio_user"), aligned(4))) = {
+	.head = { sizeof(RTE_VFIO_USER_ELF_NOTE), sizeof(uint32_t), 1 },
+	.name = RTE_VFIO_USER_ELF_NOTE,
+	.version = RTE_VFIO_USER_PROTO_MAJOR << 16 | RTE_VFIO_USER_PROTO_MINOR,
+};
 
 static TAILQ_HEAD(, vfio_user_telemetry) devices = TAILQ_HEAD_INITIALIZER(devices);
 static uint64_t next_id = 1;

@@ -81,3 +81,12 @@ class Process:
         if self.folder is not None:
             shutil.rmtree(self.folder, ignore_errors=True)
         assert alive and not helpers.SANITIZER.search(err), err
+
+
+def demo(build, path):
+    """A demo device with telemetry, to which the test is connected."""
+    process = Process(build("examples", "vfio_user_demo"), "--", path)
+    process.path = path
+    process.wait_line("listening")
+    process.connect()
+    return process

@@ -18,10 +18,7 @@ import vfio_user_wire as vu
 @pytest.fixture
 def demo(build, tmp_path):
     """A demo device with telemetry."""
-    process = telemetry.Process(build("examples", "vfio_user_demo"), "--", tmp_path / "demo.sock")
-    process.path = tmp_path / "demo.sock"
-    process.wait_line("listening")
-    process.connect()
+    process = telemetry.demo(build, tmp_path / "demo.sock")
     yield process
     process.end()
 
