@@ -62,6 +62,7 @@ struct cmd {
 /* The rows of the table, in the order of the help. */
 extern const struct cmd cmd_info;
 extern const struct cmd cmd_top;
+extern const struct cmd cmd_lspci;
 extern const struct cmd cmd_trace;
 
 /**

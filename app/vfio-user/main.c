@@ -15,6 +15,7 @@
 static const struct cmd *const cmds[] = {
 	&cmd_info,
 	&cmd_top,
+	&cmd_lspci,
 	&cmd_trace,
 };
 

@@ -8,7 +8,9 @@
 #include <sys/stat.h>
 
 #include <rte_errno.h>
+#include <rte_log.h>
 
+#include "holder.h"
 #include "session.h"
 #include "tool.h"
 
@@ -17,6 +19,9 @@ session_init(struct session *s)
 {
 	memset(s, 0, sizeof(*s));
 	rte_vfio_user_client_conf_init(&s->conf);
+	s->conf.request_timeout_ms = 10000;
+	/* what matters of it is said by the commands, once */
+	rte_log_set_level_pattern("lib.vfio_user*", RTE_LOG_EMERG);
 }
 
 bool
@@ -28,6 +33,9 @@ session_option(struct session *s, int id)
 		return true;
 	case 't':
 		s->conf.request_timeout_ms = RTE_MAX(1u, parse_seconds(optarg, "--timeout"));
+		return true;
+	case 'D':
+		rte_log_set_level_pattern("lib.vfio_user*", RTE_LOG_DEBUG);
 		return true;
 	case 'j':
 		s->json = true;
@@ -50,6 +58,15 @@ refused(const char *path)
 }
 
 static void __rte_noreturn
+busy(const char *path)
+{
+	char holder[256];
+
+	holder_find(path, holder, sizeof(holder));
+	die(STATUS_BUSY, "%s: the device is busy: it is held by %s", path, holder);
+}
+
+static void __rte_noreturn
 cannot_connect(const struct session *s, int err)
 {
 	switch (err) {
@@ -58,13 +75,14 @@ cannot_connect(const struct session *s, int err)
 	case ENOENT:
 		die(STATUS_CONNECT, "%s: no such socket", s->path);
 	case EBUSY:
-		die(STATUS_BUSY, "%s: another client holds the device", s->path);
+		busy(s->path);
 	case ETIMEDOUT:
 		die(STATUS_TIMEOUT, "%s: connected, but the server did not answer in time",
 		    s->path);
 	case EPROTO:
 		die(STATUS_PROTOCOL, "%s: the server does not speak vfio-user %u.x, "
-		    "or not vfio-user at all", s->path, RTE_VFIO_USER_PROTO_MAJOR);
+		    "or not vfio-user at all (--debug tells more)", s->path,
+		    RTE_VFIO_USER_PROTO_MAJOR);
 	case ENOTCONN:
 		die(STATUS_PROTOCOL, "%s: the server closed the connection instead of "
 		    "answering", s->path);

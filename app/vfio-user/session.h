@@ -22,10 +22,14 @@ struct session {
 	bool json; /**< print JSON */
 };
 
+/** Shows what the library logs. */
+#define SESSION_OPTION_DEBUG { 'D', "debug", NULL, "print what the library logs" }
+
 /** Options of a command that connects, the first ones of its table. */
 #define SESSION_OPTIONS \
 	{ 'w', "wait", "SEC", "wait for the server, or until the device is free" }, \
-	{ 't', "timeout", "SEC", "longest wait for each reply [10]" }
+	{ 't', "timeout", "SEC", "longest wait for each reply [10]" }, \
+	SESSION_OPTION_DEBUG
 
 /** The option that session_option() takes besides, of commands with JSON. */
 #define SESSION_OPTION_JSON { 'j', "json", NULL, "print JSON" }

@@ -167,13 +167,35 @@ json_hex(uint64_t value, int digits)
 	return json_string(text);
 }
 
+json_t *
+json_path(const char *path)
+{
+	json_t *value = json_string(path);
+	char clean[4096];
+
+	return value != NULL ? value :
+		json_string(text_clean(clean, sizeof(clean), path, strlen(path)));
+}
+
 void
 json_print(json_t *value)
 {
-	if (value == NULL || json_dumpf(value, stdout, JSON_INDENT(2) | JSON_ENSURE_ASCII) < 0)
+	const size_t flags = JSON_INDENT(2) | JSON_ENSURE_ASCII | JSON_REAL_PRECISION(9);
+
+	if (value == NULL || json_dumpf(value, stdout, flags) < 0)
 		die(STATUS_FAILED, "cannot write JSON");
 	putchar('\n');
 	json_decref(value);
+}
+
+void *
+xcalloc(size_t nb, size_t size)
+{
+	void *mem = calloc(RTE_MAX(nb, 1u), size);
+
+	if (mem == NULL)
+		die(STATUS_FAILED, "no memory");
+	return mem;
 }
 
 double

@@ -96,8 +96,14 @@ json_t *json_u64(uint64_t value);
 /** A JSON string in hexadecimal with so many digits. */
 json_t *json_hex(uint64_t value, int digits);
 
+/** A JSON string of a file's name, cleaned if it is not UTF-8. */
+json_t *json_path(const char *path);
+
 /** Print a JSON value and free it. */
 void json_print(json_t *value);
+
+/** calloc(3) that ends the program when there is no memory; never NULL. */
+void *xcalloc(size_t nb, size_t size);
 
 /** Monotonic time in microseconds. */
 double now_us(void);

@@ -11,6 +11,7 @@ import pytest
 sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "wire"))
 
 # pylint: disable=wrong-import-position
+import liar
 import tool as helpers
 import vfio_user_wire as vu
 
@@ -59,3 +60,17 @@ def fake(tmp_path):
     server = vu.FakeServer(tmp_path / "fake.sock")
     yield server
     server.close()
+
+
+@pytest.fixture
+def device(fake):
+    """A device played by the test: device({command: answer})."""
+    made = []
+
+    def make(answers=None, caps=None):
+        made.append(liar.Liar(fake, answers, caps))
+        return made[-1]
+
+    yield make
+    for server in made:
+        assert server.problem is None, server.problem
