@@ -63,6 +63,9 @@ struct cmd {
 extern const struct cmd cmd_info;
 extern const struct cmd cmd_top;
 extern const struct cmd cmd_lspci;
+extern const struct cmd cmd_read;
+extern const struct cmd cmd_write;
+extern const struct cmd cmd_reset;
 extern const struct cmd cmd_trace;
 
 /**

@@ -16,6 +16,9 @@ static const struct cmd *const cmds[] = {
 	&cmd_info,
 	&cmd_top,
 	&cmd_lspci,
+	&cmd_read,
+	&cmd_write,
+	&cmd_reset,
 	&cmd_trace,
 };
 
