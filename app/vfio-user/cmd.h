@@ -65,7 +65,10 @@ extern const struct cmd cmd_top;
 extern const struct cmd cmd_lspci;
 extern const struct cmd cmd_read;
 extern const struct cmd cmd_write;
+extern const struct cmd cmd_irq;
 extern const struct cmd cmd_reset;
+extern const struct cmd cmd_dma_test;
+extern const struct cmd cmd_bench;
 extern const struct cmd cmd_trace;
 
 /**

@@ -18,7 +18,10 @@ static const struct cmd *const cmds[] = {
 	&cmd_lspci,
 	&cmd_read,
 	&cmd_write,
+	&cmd_irq,
 	&cmd_reset,
+	&cmd_dma_test,
+	&cmd_bench,
 	&cmd_trace,
 };
 
