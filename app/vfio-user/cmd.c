@@ -6,6 +6,7 @@
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "cmd.h"
 #include "tool.h"
@@ -121,12 +122,30 @@ cmd_help(const struct cmd *cmd)
 		printf("\nExamples:\n%s", cmd->examples);
 }
 
+/* "SOCK REGION [COUNT]": a line for each word, without its brackets. */
+static void
+list_args(const struct cmd *cmd)
+{
+	const char *word = cmd->args;
+	unsigned int i;
+	size_t len;
+
+	for (i = 1; *word != '\0'; i++) {
+		word += strspn(word, " [");
+		len = strcspn(word, " ].");
+		printf("%s %u %.*s\n", cmd->name, i, (int)len, word);
+		word += len;
+		word += strspn(word, " ].");
+	}
+}
+
 void
 cmd_list(const struct cmd *cmd)
 {
 	const struct cmd_option *option;
 	unsigned int i;
 
+	list_args(cmd);
 	for (i = 0; (option = option_at(cmd, i))->name != NULL; i++) {
 		printf("%s --%s %s\n", cmd->name, option->name,
 		       option->arg != NULL ? option->arg : "-");

@@ -98,7 +98,10 @@ char **cmd_words(const struct cmd *cmd, int argc, char **argv, int min, int max)
 /** Print the help of a command. */
 void cmd_help(const struct cmd *cmd);
 
-/** Print an option for each line: name of the command, option, argument or "-". */
+/**
+ * Print a line for each argument and option, three words each: name of the
+ * command; place of the argument, or the option; name of the argument, or "-".
+ */
 void cmd_list(const struct cmd *cmd);
 
 #endif /* CMD_H */

@@ -8,11 +8,8 @@ import tool as t
 
 def commands(tool):
     """Command -> its options, as --list prints them."""
-    found = {}
-    for line in tool.ok("--list").splitlines():
-        name, option, arg = line.split(" ")
-        found.setdefault(name, {})[option] = arg
-    return found
+    return {name: {word: arg for word, arg in words.items() if word.startswith("-")}
+            for name, words in tool.table().items()}
 
 
 def test_help_lists_the_commands(tool):

@@ -74,6 +74,14 @@ class Tool:
         """The same, of a command that is asked for JSON."""
         return json.loads(self.ok(*words, "--json", **options))
 
+    def table(self):
+        """Command -> its options and places of arguments -> names of arguments."""
+        found = {}
+        for line in self.ok("--list").splitlines():
+            name, word, arg = line.split(" ")
+            found.setdefault(name, {})[word] = arg
+        return found
+
     def fails(self, status, *words, **options):
         """A run that must fail, with one line of reason; that line."""
         done = self(*words, **options)
