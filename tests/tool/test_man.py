@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright(c) 2026 dpdk-vfio-user contributors
-"""The manual page says what the program says of itself."""
+"""The manual page and the guide say what the program says of itself."""
 
 import pathlib
 import re
@@ -11,6 +11,7 @@ import tool as t
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PAGE = ROOT / "app" / "vfio-user" / "dpdk-vfio-user.1"
+GUIDE = ROOT / "doc" / "guides" / "tools" / "vfio_user.rst"
 #: A short one has the beginning of its text behind it.
 OPTION = re.compile(r"^ +(?:-(\w), )?--([\w-]+)(?: ([^a-z\s]+))?(?= |$)", re.M)
 
@@ -44,7 +45,7 @@ def commands(page):
 def options(text):
     """--option and -o -> argument or "-", as Tool.table() has them."""
     found = {}
-    for letter, name, arg in OPTION.findall(text):
+    for letter, name, arg in OPTION.findall(text.split("Examples:")[0]):
         found["--" + name] = arg or "-"
         if letter:
             found["-" + letter] = arg or "-"
@@ -82,3 +83,23 @@ def test_exit_status(tool, page):
     assert numbers == ["0", "1", "2", "3", "4", "5", "6"]
     assert all(re.search(r"\b%s\b" % n, tool.ok("--help").split("Exit status:")[1])
                for n in numbers)
+
+
+def keys(value):
+    """All keys of a JSON value."""
+    if isinstance(value, dict):
+        return set(value).union(*map(keys, value.values()))
+    return set().union(*map(keys, value)) if isinstance(value, list) else set()
+
+
+@pytest.mark.parametrize("words", (
+    ("info",), ("read", "bar0", 0), ("read", "bar0", 0, 8), ("write", "bar0", 8, 1), ("irq",),
+    ("irq", "msix", "--trigger", "-n4"), ("reset",),
+    ("dma-test", "-p", "bar0:0x18=0x100000000/8", "-p", "bar0:0x10=0x100001000/8",
+     "-p", "bar0:0x20=64", "-p", "bar0:0x24=1", "--until", "bar0:0x28=2"),
+    ("bench", "-d", 0.01, "--write", "bar0:8=1")), ids=lambda words: words[0])
+def test_keys_are_in_the_guide(tool, demo, words):
+    text = GUIDE.read_text(encoding="utf-8").split("\nJSON\n")[1]
+    found = keys(tool.json(words[0], demo.path, *words[1:]))
+    assert found and {key for key in found if "``%s``" % key not in text} <= {
+        "read", "read_pipelined", "write", "write_posted", "map", "unmap"}
