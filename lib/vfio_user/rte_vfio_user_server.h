@@ -30,12 +30,13 @@
  * - *set-up* (create, region_set, region_ioeventfd_add, irq_set, ops_set,
  *   dma_ops_set, start): one thread, before start; after start they return
  *   -EBUSY.
- * - *poller* (poll, negotiated, dma_lookup, dma_count, reset_request, destroy):
- *   one thread at a time. All callbacks run in it, inside poll() or destroy().
+ * - *poller* (poll, negotiated, dma_lookup, dma_count, sync, reset_request,
+ *   destroy): one thread at a time. All callbacks run in it, inside poll() or
+ *   destroy().
  * - *any thread* (irq_trigger, irq_hold, irq_clear, irq_set_level, irq_state,
  *   irq_count, irq_fd, dma_read, dma_write, dma_submit, region_complete,
- *   quiesce_complete, dma_reader_create, dma_reader_destroy, and reader sections
- *   by their own reader): at any time between start and destroy. fd and priv:
+ *   quiesce_complete, and reader sections by their own reader): at any time
+ *   between start and destroy. fd, priv, dma_reader_create, dma_reader_destroy:
  *   between create and destroy.
  *
  * No library lock is held while a callback runs.
@@ -670,6 +671,11 @@ struct rte_vfio_user_server_ops {
 	 */
 	void (*irq_changed)(struct rte_vfio_user_server *srv, uint32_t index,
 			    uint32_t start, uint32_t count, void *priv);
+	/**
+	 * What rte_vfio_user_server_sync() waits for has happened, for all
+	 * calls of it that returned this number or a lower one.
+	 */
+	void (*synced)(struct rte_vfio_user_server *srv, uint64_t number, void *priv);
 };
 
 /**
@@ -929,6 +935,26 @@ rte_vfio_user_dma_end(struct rte_vfio_user_dma_reader *reader)
 {
 	__atomic_store_n(&reader->seq, reader->seq + 1, __ATOMIC_RELEASE);
 }
+
+/**
+ * Wait, without blocking, until all threads have left the read sections of the
+ * device that are open now. For what a device model publishes to its data path
+ * and takes back: a thread loads a pointer behind rte_vfio_user_dma_begin() and
+ * uses it until rte_vfio_user_dma_end(); the poller stores NULL (release), calls
+ * this, and knows when nobody uses it any more. The data path has no fence for
+ * it. Copies that the library makes for dma_read() and the like are waited for,
+ * too. Poller thread, also inside callbacks.
+ *
+ * @param srv
+ *   The device.
+ * @return
+ *   - 0: no section is open, or all that were have ended
+ *   - a number: the synced() callback is called with it, or with a higher one,
+ *     by a later poll(), whose file descriptor becomes readable. Numbers ascend.
+ */
+__rte_experimental
+uint64_t
+rte_vfio_user_server_sync(struct rte_vfio_user_server *srv);
 
 /**
  * Translate an address of the client to a local one, inside a read section.

@@ -262,13 +262,31 @@ vfio_user_dma_settle(struct vfio_user_dma *dma)
 		free_regions(dma, &dma->waiting.regions);
 		vfio_user_iova_garbage_free(dma->waiting.garbage);
 		dma->waiting.garbage = NULL;
+		dma->sync_done = dma->sync_active;
 		if (!dma->dirty)
 			return true;
 		dma->dirty = false;
 		TAILQ_CONCAT(&dma->waiting.regions, &dma->removed, next);
 		dma->waiting.garbage = vfio_user_iova_garbage_take(dma->map);
+		dma->sync_active = dma->sync_asked;
 		vfio_user_grace_start(&dma->grace);
 	}
+}
+
+uint64_t
+vfio_user_dma_sync(struct vfio_user_dma *dma)
+{
+	uint64_t number = ++dma->sync_asked;
+
+	dma->dirty = true;
+	vfio_user_dma_settle(dma);
+	return dma->sync_done >= number ? 0 : number;
+}
+
+bool
+vfio_user_dma_syncing(const struct vfio_user_dma *dma)
+{
+	return dma->sync_done != dma->sync_asked;
 }
 
 bool

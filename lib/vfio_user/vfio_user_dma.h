@@ -65,6 +65,8 @@ struct vfio_user_dma {
 	struct vfio_user_dma_list removed; /* not yet waited for */
 	bool dirty; /* updates not yet waited for */
 	struct vfio_user_dma_retired waiting; /* the active grace period's */
+	/* calls of vfio_user_dma_sync(): so far, at its start, and over */
+	uint64_t sync_asked, sync_active, sync_done;
 };
 
 int vfio_user_dma_init(struct vfio_user_dma *dma, const struct vfio_user_dma_conf *conf);
@@ -106,6 +108,15 @@ void vfio_user_dma_remove_all(struct vfio_user_dma *dma);
  * Never blocks; true if nothing is left to wait for.
  */
 bool vfio_user_dma_settle(struct vfio_user_dma *dma);
+
+/**
+ * Ask for a grace period of its own: 0 if it is over at once, else a number that
+ * sync_done reaches at its end.
+ */
+uint64_t vfio_user_dma_sync(struct vfio_user_dma *dma);
+
+/** Whether what was asked for by vfio_user_dma_sync() is not over. */
+bool vfio_user_dma_syncing(const struct vfio_user_dma *dma);
 
 /** Whether removed regions wait for their release. */
 bool vfio_user_dma_unsettled(const struct vfio_user_dma *dma);

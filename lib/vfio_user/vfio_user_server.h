@@ -115,6 +115,7 @@ struct rte_vfio_user_server {
 	int timer_fd;
 	uint64_t timer_at; /* armed for, 0: not armed */
 	uint64_t grace_ns; /* next pause while readers are waited for */
+	uint64_t synced; /* the device knows that syncs up to it are over */
 	uint32_t wake; /* atomic: the poller has something to look at */
 	uint32_t users; /* atomic: other threads inside DMA functions */
 	struct vfio_user_visitor visitors[VFIO_USER_MAX_VISITORS];

@@ -304,7 +304,8 @@ conn_times(struct vfio_user_conn *conn, uint32_t ms)
 static bool
 waits_for_readers(const struct rte_vfio_user_server *srv)
 {
-	return vfio_user_dma_unsettled(&srv->dma) || srv->state == VFIO_USER_LEAVING;
+	return vfio_user_dma_unsettled(&srv->dma) || vfio_user_dma_syncing(&srv->dma) ||
+		srv->state == VFIO_USER_LEAVING;
 }
 
 static uint64_t
@@ -436,17 +437,30 @@ settle(struct rte_vfio_user_server *srv)
 	int nb = 0, ret;
 
 	if (STAILQ_EMPTY(&srv->held) && STAILQ_EMPTY(&srv->backlog) && !srv->dma.dirty &&
-	    !vfio_user_dma_unsettled(&srv->dma))
+	    !vfio_user_dma_unsettled(&srv->dma) && !vfio_user_dma_syncing(&srv->dma))
 		return 0;
 	do {
 		if (!STAILQ_EMPTY(&srv->held))
 			vfio_user_server_release_held(srv);
-		else if (srv->dma.dirty || vfio_user_dma_unsettled(&srv->dma))
+		else if (srv->dma.dirty || vfio_user_dma_unsettled(&srv->dma) ||
+			 vfio_user_dma_syncing(&srv->dma))
 			vfio_user_dma_settle(&srv->dma);
 		ret = vfio_user_server_run_backlog(srv);
 		nb += ret;
 	} while (ret != 0);
 	return nb;
+}
+
+/* Tell the device which of its syncs are over: events handled. */
+static int
+tell_synced(struct rte_vfio_user_server *srv)
+{
+	if (srv->synced == srv->dma.sync_done)
+		return 0;
+	srv->synced = srv->dma.sync_done;
+	if (srv->ops.synced != NULL)
+		srv->ops.synced(srv, srv->synced, srv->ops_priv);
+	return 1;
 }
 
 /* Drop a client whose memory the SIGBUS handler has replaced: events handled. */
@@ -477,7 +491,8 @@ run_waiting(struct rte_vfio_user_server *srv)
 	}
 	if (srv->state == VFIO_USER_LEAVING)
 		settle_leaving(srv);
-	return nb + settle(srv);
+	nb += settle(srv);
+	return nb + tell_synced(srv);
 }
 
 static void
@@ -575,6 +590,7 @@ poll_owned(struct rte_vfio_user_server *srv)
 	if (time_to_check(srv, ret == -EAGAIN))
 		nb += check_events(srv);
 	nb += settle(srv);
+	nb += tell_synced(srv);
 	if (nb != 0)
 		vfio_user_pace_found(&srv->pace);
 	finish_poll(srv);

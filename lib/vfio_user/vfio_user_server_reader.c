@@ -50,6 +50,21 @@ rte_vfio_user_server_dma_reader_destroy(struct rte_vfio_user_dma_reader *reader)
 	free(priv);
 }
 
+uint64_t
+rte_vfio_user_server_sync(struct rte_vfio_user_server *srv)
+{
+	uint64_t number;
+
+	if (srv == NULL) {
+		VFIO_USER_LOG(ERR, "%s: no server", __func__);
+		return 0;
+	}
+	number = vfio_user_dma_sync(&srv->dma);
+	if (number != 0 && !srv->polling)
+		vfio_user_server_wake(srv); /* arms the timer */
+	return number;
+}
+
 int
 rte_vfio_user_dma_next(const struct rte_vfio_user_dma_reader *reader, uint64_t iova,
 		       struct rte_vfio_user_dma_info *info)
