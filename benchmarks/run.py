@@ -29,6 +29,7 @@ PROGRAMS = {
     "rtt": 5,
     "own_cost": 5,
     "syscalls": 4,
+    "irq": 2,
     "stream": 5,
     "dma_map": 7,
     "dma_lookup": 8,
