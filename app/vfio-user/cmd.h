@@ -61,7 +61,6 @@ struct cmd {
 
 /* The rows of the table, in the order of the help. */
 extern const struct cmd cmd_info;
-extern const struct cmd cmd_top;
 extern const struct cmd cmd_lspci;
 extern const struct cmd cmd_read;
 extern const struct cmd cmd_write;
@@ -69,6 +68,7 @@ extern const struct cmd cmd_irq;
 extern const struct cmd cmd_reset;
 extern const struct cmd cmd_dma_test;
 extern const struct cmd cmd_bench;
+extern const struct cmd cmd_top;
 extern const struct cmd cmd_trace;
 
 /**

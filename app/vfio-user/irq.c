@@ -263,6 +263,15 @@ count_run(struct irq_job *job)
 	    job->ended, job->got, job->count);
 }
 
+/* A request may take a second of it at least, and as long as in other commands. */
+static void
+timeout_option(struct irq_job *job, uint32_t ms)
+{
+	job->timeout_ms = RTE_MAX(1u, ms);
+	ms = RTE_MAX(1000u, ms);
+	job->s.conf.request_timeout_ms = RTE_MIN(job->s.conf.request_timeout_ms, ms);
+}
+
 static void
 parse_options(struct irq_job *job, int argc, char **argv)
 {
@@ -273,7 +282,7 @@ parse_options(struct irq_job *job, int argc, char **argv)
 		if (id == 'n')
 			job->count = parse_number(optarg, "--count", UINT64_MAX);
 		else if (id == 't')
-			job->timeout_ms = RTE_MAX(1u, parse_seconds(optarg, "--timeout"));
+			timeout_option(job, parse_seconds(optarg, "--timeout"));
 		else if (id == 'V')
 			parse_vectors(job, optarg);
 		else if (id == 'p')
@@ -326,10 +335,10 @@ const struct cmd cmd_irq = {
 	.name = "irq",
 	.args = "SOCK [INDEX]",
 	.summary = "List interrupts, or wait for those of an index and count them",
-	.help = "INDEX is intx, msi, msix, err, req, or a number. An eventfd is assigned to\n"
-		"each vector; without --count and --timeout the command ends by Ctrl-C. Interrupts\n"
-		"that mask themselves (INTx) are unmasked after each. If the --count was not reached\n"
-		"the exit status is 5.\n",
+	.help = "INDEX is intx, msi, msix, err, req, or a number. An eventfd is assigned\n"
+		"to each vector; without --count and --timeout the command ends by Ctrl-C.\n"
+		"Interrupts that mask themselves (INTx) are unmasked after each. If the --count\n"
+		"was not reached the exit status is 5.\n",
 	.examples = "  " TOOL " irq /run/dev.sock\n"
 		"  " TOOL " irq /run/dev.sock msix --trigger --count 4 --timeout 1\n"
 		"  " TOOL " irq /run/dev.sock msix --poke bar0:0x30=4 -n 1 -t 5\n",

@@ -14,7 +14,6 @@
 
 static const struct cmd *const cmds[] = {
 	&cmd_info,
-	&cmd_top,
 	&cmd_lspci,
 	&cmd_read,
 	&cmd_write,
@@ -22,6 +21,7 @@ static const struct cmd *const cmds[] = {
 	&cmd_reset,
 	&cmd_dma_test,
 	&cmd_bench,
+	&cmd_top,
 	&cmd_trace,
 };
 

@@ -262,8 +262,8 @@ const struct cmd cmd_read = {
 	.args = "SOCK REGION OFFSET [COUNT]",
 	.summary = "Read registers or memory of a region",
 	.help = "REGION is bar0 to bar5, rom, config, vga, or a number. COUNT are bytes, or\n"
-		"\"all\" up to the end of the region. Numbers are decimal or 0x hexadecimal, with K,\n"
-		"M, G or T for powers of 1024.\n\n"
+		"\"all\" up to the end of the region. Numbers are decimal or 0x hexadecimal, with\n"
+		"K, M, G or T for powers of 1024.\n\n"
 		"With --width each value is an access of its own, and is printed as a number\n"
 		"(little-endian). Else COUNT bytes are read by as few accesses as possible and\n"
 		"printed as a hex dump. Without COUNT one value of 4 bytes is read.\n\n"

@@ -224,7 +224,7 @@ run(int argc, char **argv)
 const struct cmd cmd_trace = {
 	.name = "trace",
 	.args = "",
-	.summary = "show the messages between a client and a server",
+	.summary = "Show the messages between a client and a server",
 	.help =
 "A proxy: clients connect to the socket --listen instead of the server's, which\n"
 "is --connect. Messages and file descriptors are passed on unchanged, and shown\n"

@@ -74,6 +74,14 @@ def test_headers_are_installed(installed):
     assert there == {h.name for h in tree.public_headers()}
 
 
+def test_tool_is_installed(installed):
+    said = tree.run(installed.prefix / "bin" / "dpdk-vfio-user", "--version", env=installed.env)
+    assert said.startswith("dpdk-vfio-user ")
+    for path in ("share/man/man1/dpdk-vfio-user.1",
+                 "share/bash-completion/completions/dpdk-vfio-user"):
+        assert (installed.prefix / path).is_file(), path
+
+
 @pytest.mark.parametrize("link", LINKS, ids=[link[0] for link in LINKS])
 @pytest.mark.parametrize("package", PROGRAMS)
 def test_program_links_and_runs(installed, tmp_path, package, link):
