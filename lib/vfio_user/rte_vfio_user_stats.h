@@ -35,7 +35,7 @@ extern "C" {
 
 /** Messages of one command, in one direction. */
 struct rte_vfio_user_command_stats {
-	uint64_t requests;
+	uint64_t requests; /**< with or without a reply */
 	uint64_t replies; /**< those with an error, too */
 	/**
 	 * Requests of the other side that were refused with an error: received
