@@ -2,10 +2,7 @@
  * Copyright(c) 2026 dpdk-vfio-user contributors
  */
 
-/*
- * The device of the guide "Your First Device in 15 Minutes": it turns text of
- * the driver's memory into upper case, and interrupts when it is done.
- */
+/* "Your First Device in 15 Minutes": turns text of the driver into upper case. */
 
 #include <ctype.h>
 #include <errno.h>
@@ -43,7 +40,7 @@ bar0_access(struct rte_vfio_user_server *srv,
 
 	(void)srv;
 	if (acc->offset + acc->count > sizeof(dev->regs))
-		return -EINVAL; /* nothing is there */
+		return -EINVAL;
 	if (acc->is_write)
 		memcpy((char *)&dev->regs + acc->offset, acc->data, acc->count);
 	else
@@ -136,6 +133,9 @@ main(int argc, char **argv)
 	ret = dev.srv == NULL ? -rte_errno : describe(&dev);
 	if (ret == 0)
 		ret = rte_vfio_user_server_start(dev.srv);
+	if (ret == 0)
+		printf("first_device: listening on %s\n", conf.sock_path);
+	fflush(stdout);
 	while (ret >= 0) {
 		poll(&(struct pollfd){ rte_vfio_user_server_fd(dev.srv), POLLIN, 0 }, 1, -1);
 		ret = rte_vfio_user_server_poll(dev.srv);

@@ -2,6 +2,7 @@
 # Copyright(c) 2026 dpdk-vfio-user contributors
 """What the device kit declares, seen by lspci and Linux in a QEMU guest."""
 
+import os
 import re
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 import vm
 from demo_device import DMA_COPIES, SCRATCH, DemoDevice
 
-SLOT, PORT = "0000:00:08.0", "0000:00:04.0"
+SLOT, PORT, FIRST_SLOT = "0000:00:08.0", "0000:00:04.0", "0000:00:09.0"
 
 #: Each is inside one line of lspci -vvv, in that order. What QEMU adds to a
 #: device (MSI routes, link speeds of the port above) is left out.
@@ -38,11 +39,16 @@ COMPLAINT = re.compile(r"fail|error|invalid|bogus|can't|cannot|unable|timed? ?ou
 
 @pytest.fixture(scope="module")
 def devices(module_lab, lspci_images, demo):
-    """A guest with lspci; a device behind a root port, one on the root bus."""
+    """A guest with lspci; a device behind a root port, one on the root bus.
+
+    Besides there is the device of the guide's first chapter.
+    """
     servers = [module_lab.server(demo, name) for name in ("dev0", "dev1")]
+    first = module_lab.server(os.path.join(os.path.dirname(demo), "first_device"), "first")
     guest = module_lab.guest(lspci_images, [
         {"driver": "pcie-root-port", "id": "rp4", "chassis": 4, "slot": 4, "addr": "0x4"},
-        vm.device(servers[0], bus="rp4"), vm.device(servers[1], addr="0x8")])
+        vm.device(servers[0], bus="rp4"), vm.device(servers[1], addr="0x8"),
+        vm.device(first, addr="0x9")])
     return [DemoDevice.at(guest, slot) for slot in (PORT, SLOT)]
 
 
@@ -88,3 +94,15 @@ def test_function_level_reset(dev):
     dev.works()
     dev.intx(2)
     assert not complaints(dev)
+
+
+def test_first_device(devices):
+    """The guide's device is there, and keeps its registers until it is reset."""
+    guest = devices[0].guest
+    assert "1234:cafe" in guest.run("lspci -nn -s " + FIRST_SLOT)
+    first = DemoDevice(guest, FIRST_SLOT)
+    first.write(0, 0x12345678)
+    assert first.read(0) == 0x12345678
+    guest.run("echo flr >%s/reset_method && echo 1 >%s/reset" % (first.folder, first.folder))
+    assert first.read(0) == 0
+    assert not complaints(first)
