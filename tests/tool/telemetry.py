@@ -46,7 +46,9 @@ class Process:
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             env={**os.environ, **(environ or {})})
         self.telemetry = None
-        self.folder = None
+        runtime = pathlib.Path("/var/run" if os.getuid() == 0
+                               else os.environ.get("XDG_RUNTIME_DIR", "/tmp"))
+        self.folder = runtime / "dpdk" / self.prefix
 
     def wait_line(self, text):
         """Wait until it prints a line with the text."""
@@ -57,9 +59,6 @@ class Process:
 
     def connect(self):
         """Connect to its telemetry."""
-        runtime = pathlib.Path("/var/run" if os.getuid() == 0
-                               else os.environ.get("XDG_RUNTIME_DIR", "/tmp"))
-        self.folder = runtime / "dpdk" / self.prefix
         self.telemetry = Telemetry(self.folder / "dpdk_telemetry.v2")
         return self.telemetry
 
@@ -78,8 +77,7 @@ class Process:
         self.proc.wait(helpers.LIMIT)
         self.proc.stdout.close()
         self.proc.stderr.close()
-        if self.folder is not None:
-            shutil.rmtree(self.folder, ignore_errors=True)
+        shutil.rmtree(self.folder, ignore_errors=True)
         assert alive and not helpers.SANITIZER.search(err), err
 
 

@@ -5,6 +5,7 @@
 import fcntl
 import json
 import os
+import pathlib
 import pty
 import signal
 import socket
@@ -113,6 +114,15 @@ def test_a_device(tool, demo):
     peer.close()
 
 
+def test_keys_are_in_the_guide(tool, demo):
+    guide = pathlib.Path(__file__).resolve().parents[2] / "doc" / "guides" / "tools"
+    text = (guide / "vfio_user.rst").read_text(encoding="utf-8")
+    text = text.split("\n``top``\n")[1].split("\n\n")[0]
+    look = tool.json("top", "--once", "-i", "0")
+    (dev,) = devices_of(look, demo.proc.pid)
+    assert [key for key in (*look, *dev) if "``%s``" % key not in text] == []
+
+
 def test_rates(tool, demo):
     peer = vu.Client.connect(demo.path)
     peer.negotiate()
@@ -139,12 +149,13 @@ def test_without_telemetry(tool, build, tmp_path):
     subprocess.run(["strip", "-o", static, build("tests", "tool", "many_devices_static")],
                    check=True)
     plain = helpers.Server(build("examples", "vfio_user_demo"), tmp_path / "plain.sock")
-    quiet = [telemetry.Process(program, "--no-telemetry", "--", tmp_path, 1) for program in
-             (build("tests", "tool", "many_devices"), static)]
+    quiet = []
     try:
-        for process in quiet:
-            process.wait_line("ready")
-            (tmp_path / "0").unlink(missing_ok=True)  # both have the same name
+        for program in build("tests", "tool", "many_devices"), static:
+            folder = tmp_path / str(len(quiet))
+            folder.mkdir()
+            quiet.append(telemetry.Process(program, "--no-telemetry", "--", folder, 1))
+            quiet[-1].wait_line("ready")
         pids = {plain.proc.pid} | {process.proc.pid for process in quiet}
         look = tool.json("top", "--once", "-i", "0")
         assert pids <= {user["pid"] for user in look["without_telemetry"]}
