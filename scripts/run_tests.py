@@ -137,14 +137,14 @@ def command(*words):
     return run
 
 
-def pytest(folder, build_dir):
+def pytest(folder, build_dir, *options):
     """A part of pytest tests."""
     def run(runner):
         junit = runner.log.with_suffix(".xml")
         junit.unlink(missing_ok=True)
         status = runner(sys.executable, "-m", "pytest", "-q", "-rfE", "--tb=short",
                         "-p", "no:cacheprovider", "--junit-xml", junit,
-                        ROOT / folder, "--build-dir", ROOT / build_dir)
+                        ROOT / folder, "--build-dir", ROOT / build_dir, *options)
         return read_junit(junit).checked(status)
     return run
 
@@ -240,6 +240,9 @@ PARTS = (
     Part("series", series("build"), ("build",), timeout=120),
     Part("wire", pytest("tests/wire", "build"), ("build",), timeout=1200),
     Part("tool", pytest("tests/tool", "build"), ("build",)),
+    Part("wire-trace", pytest("tests/wire", "build", "--through",
+                              ROOT / "build" / "app" / "vfio-user" / "dpdk-vfio-user"),
+         ("build",), timeout=1200),
     Part("bench", command("benchmarks/run.py", "--build", "build", "--quick", "--json",
                           "build/test-logs/bench.json"), ("build",)),
     Part("build-clang", build("build-clang", "clang")),

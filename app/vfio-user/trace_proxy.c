@@ -543,7 +543,7 @@ trace_proxy_run(const struct trace_proxy_conf *conf, struct trace_sink *sink,
 		die(STATUS_FAILED, "cannot wait: %s", strerror(errno));
 	proxy.listen_fd = trace_listen(conf->listen);
 	watch_listener(&proxy, true);
-	fprintf(stderr, TOOL ": listening at %s, for the server at %s\n", conf->listen,
+	fprintf(stderr, TOOL ": listening on %s, for the server at %s\n", conf->listen,
 		conf->connect);
 	loop(&proxy);
 	stop_listening(&proxy);

@@ -165,8 +165,6 @@ note_header(struct fields *f, const struct trace_msg *msg)
 		fields_note(f, "reply to nothing");
 	if (msg->lost)
 		fields_note(f, "the receiver was gone");
-	if (msg->len < msg->size)
-		fields_note(f, "only the first bytes were kept");
 }
 
 static void

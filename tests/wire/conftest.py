@@ -20,6 +20,8 @@ def pytest_addoption(parser):
     root = pathlib.Path(__file__).resolve().parents[2]
     parser.addoption("--build-dir", default=str(root / "build"),
                      help="meson build directory with the test programs")
+    parser.addoption("--through", metavar="PROGRAM", help="put this tracing "
+                     "proxy (dpdk-vfio-user) between clients and servers")
 
 
 def pytest_configure(config):
@@ -49,9 +51,10 @@ def programs(request):
 class Pool:
     """Servers by their options."""
 
-    def __init__(self, programs, tmp):
+    def __init__(self, programs, tmp, proxy):
         self.programs = programs
         self.tmp = tmp
+        self.proxy = proxy
         self.servers = {}
         self.number = 0
 
@@ -61,7 +64,8 @@ class Pool:
             paths = [self.tmp / f"{self.number}.{i}" for i in range(devices)]
         return harness.Server(self.programs / "wire_server",
                               [str(o) for o in options], paths,
-                              self.tmp / f"server{self.number}.log", pass_fds)
+                              self.tmp / f"server{self.number}.log", pass_fds,
+                              self.proxy)
 
     def get(self, *options, devices=1):
         key = options, devices
@@ -87,8 +91,9 @@ class Pool:
 
 
 @pytest.fixture(scope="session")
-def pool(programs, tmp_path_factory):
-    pool = Pool(programs, tmp_path_factory.mktemp("s"))
+def pool(programs, tmp_path_factory, request):
+    pool = Pool(programs, tmp_path_factory.mktemp("s"),
+                request.config.getoption("--through"))
     yield pool
     pool.quit()
 
@@ -169,10 +174,11 @@ def fake(drivers):
 class DriverPool:
     """Clients under test by their options; all connect to one path."""
 
-    def __init__(self, programs, tmp):
+    def __init__(self, programs, tmp, proxy):
         self.programs = programs
         self.tmp = tmp
         self.path = tmp / "fake"
+        self.proxy = harness.Proxy(proxy, self.path) if proxy else None
         self.drivers = {}
         self.number = 0
 
@@ -186,7 +192,8 @@ class DriverPool:
 
     def get(self, *options):
         if options not in self.drivers:
-            self.drivers[options] = self.create(self.path, *options)
+            path = self.proxy.path if self.proxy else self.path
+            self.drivers[options] = self.create(path, *options)
         return self.drivers[options]
 
     def check(self, driver):
@@ -201,11 +208,14 @@ class DriverPool:
     def quit(self):
         for driver in self.drivers.values():
             driver.quit()
+        if self.proxy:
+            self.proxy.quit()
 
 
 @pytest.fixture(scope="session")
-def drivers(programs, tmp_path_factory):
-    pool = DriverPool(programs, tmp_path_factory.mktemp("d"))
+def drivers(programs, tmp_path_factory, request):
+    pool = DriverPool(programs, tmp_path_factory.mktemp("d"),
+                      request.config.getoption("--through"))
     yield pool
     pool.quit()
 

@@ -161,16 +161,38 @@ class Program:
         self.proc.stdout.close()
 
 
+class Proxy:
+    """A tracing proxy in front of a server: clients connect to its path."""
+
+    def __init__(self, program, server_path):
+        self.path = f"{server_path}.p"
+        self.proc = subprocess.Popen(
+            [str(program), "trace", "--listen", self.path, "--connect",
+             str(server_path), "--format", "json", "--output",
+             f"{server_path}.json"], stderr=subprocess.PIPE)
+        assert b"listening" in self.proc.stderr.readline()
+
+    def quit(self):
+        """End in good order, and with nothing from a sanitizer."""
+        self.proc.send_signal(signal.SIGTERM)
+        log = self.proc.communicate(timeout=20)[1].decode()
+        assert self.proc.returncode == 0, log
+        assert not any(s in log for s in SANITIZER), log
+
+
 class Server(Program):
-    """wire_server: the server under test."""
+    """wire_server: the server under test; clients may have a proxy before it."""
 
     quit_has_device = True
 
-    def __init__(self, program, options, paths, log_path, pass_fds=()):
+    def __init__(self, program, options, paths, log_path, pass_fds=(), proxy=None):
         self.paths = [str(p) for p in paths]
         self.conns = []
+        self.proxies = []
         super().__init__([program, *options, *self.paths], log_path, pass_fds)
         self.baseline = None
+        if proxy:
+            self.proxies = [Proxy(proxy, path) for path in self.paths]
         if self.paths:
             self.warm(options)
 
@@ -207,7 +229,10 @@ class Server(Program):
 
     def connect(self, device=0):
         """A connection that has not negotiated; closed after the test."""
-        conn = vu.Client.connect(self.paths[device])
+        path = self.paths[device]
+        if self.proxies:
+            path = self.proxies[device].path
+        conn = vu.Client.connect(path)
         self.conns.append(conn)
         return conn
 
@@ -230,6 +255,17 @@ class Server(Program):
         """The last client is gone, for the server too."""
         wait_for(lambda: self.ctl("negotiated", device=device).rc
                  == -errno.ENOTCONN, what="client still there")
+
+    def quit(self):
+        super().quit()
+        for proxy in self.proxies:
+            proxy.quit()
+
+    def kill(self):
+        super().kill()
+        for proxy in self.proxies:
+            proxy.proc.kill()
+            proxy.proc.wait()
 
     def check(self):
         """After a test: sane, serves a good client, has no fd too many."""
