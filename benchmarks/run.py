@@ -36,6 +36,7 @@ PROGRAMS = {
     "reader_check": 1,
     "attach": 2,
     "many": 3,
+    "trace": 2,
 }
 
 TARGET = re.compile(r"(value|ratio) (<=|>=|<) ([\d.e+]+)$")
