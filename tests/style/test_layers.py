@@ -18,7 +18,7 @@ import tree
 #: the series' API (series_NAME) have theirs.
 LAYERS = {
     "L0": {"pace", "proto", "compat", "log", "thread", "codec", "caps", "iova", "iova_node",
-           "stats", "trace", "trace_points"},
+           "stats", "trace"},
     "L1": {"fd", "file", "sock", "grace", "lookup", "lookup_avx2", "sigbus", "telemetry", "window"},
     "L2": {"conn", "dma", "irq", "region"},
     "server": {"server"},
