@@ -337,7 +337,7 @@ fuzz_device(void)
 static int
 test_writes(void)
 {
-	const uint32_t devices = getenv("VFIO_USER_TEST_LONG") != NULL ? 20000 : 200;
+	const uint32_t devices = getenv("VFIO_USER_TEST_LONG") != NULL ? 5000 : 200;
 	const char *given = getenv("VFIO_USER_TEST_SEED");
 	uint32_t i;
 	int ret = TEST_SUCCESS;
