@@ -105,12 +105,15 @@ struct rte_virtio_chain {
 	struct rte_virtio_seg *segs; /**< the caller's array */
 };
 
+/** The device writes the buffer; else it reads it. */
+#define RTE_VIRTIO_BUF_F_WRITE 2u
+
 /** A buffer of one descriptor, in one piece. */
 struct rte_virtio_buf {
 	void *va; /**< local address, valid until the section ends */
 	uint32_t len; /**< bytes, not 0 */
 	uint16_t id; /**< as of a chain */
-	bool is_write; /**< the device writes it, else reads it */
+	uint16_t flags; /**< RTE_VIRTIO_BUF_F_WRITE or 0 */
 };
 
 /**
@@ -118,12 +121,11 @@ struct rte_virtio_buf {
  * library.
  */
 struct rte_virtio_ring {
-	/* Local addresses of the areas, of this section. */
-	uint8_t *desc;
-	uint8_t *driver;
-	uint8_t *device;
-	struct rte_vfio_user_dma_reader *reader;
-	uint16_t size;
+	uint8_t *desc; /**< local address of the descriptor area, of this section */
+	uint8_t *driver; /**< of the driver area */
+	uint8_t *device; /**< of the device area */
+	struct rte_vfio_user_dma_reader *reader; /**< of this section */
+	uint16_t size; /**< entries */
 	uint16_t mask; /**< of indexes of a split ring */
 	/** Split: free-running index of the next available entry; packed: its position. */
 	uint16_t avail;
@@ -137,7 +139,10 @@ struct rte_virtio_ring {
 	uint16_t avail_flags;
 	/** Packed: flags that make a descriptor used now. */
 	uint16_t used_flags;
-	bool packed, in_order, indirect, event_idx;
+	bool packed; /**< VIRTIO_F_RING_PACKED */
+	bool in_order; /**< VIRTIO_F_IN_ORDER */
+	bool indirect; /**< VIRTIO_RING_F_INDIRECT_DESC */
+	bool event_idx; /**< VIRTIO_RING_F_EVENT_IDX */
 	/** The last burst ended at a buffer that needs rte_virtio_ring_pop(). */
 	bool odd;
 	bool notify_off; /**< the driver was told not to notify */
@@ -146,10 +151,13 @@ struct rte_virtio_ring {
 	uint64_t head;
 	/** Entries published since the driver's wish for interrupts was looked at. */
 	uint32_t unsignalled;
-	/* The client's addresses. */
-	uint64_t desc_iova;
-	uint64_t driver_iova;
-	uint64_t device_iova;
+	/** The areas in the client's address space: descriptors, driver, device. */
+	struct {
+		uint64_t iova; /**< first address */
+		uint32_t len; /**< bytes */
+		uint16_t align; /**< power of 2 */
+		uint16_t prot; /**< access that is needed */
+	} area[3];
 } __rte_cache_aligned;
 
 /**
@@ -209,7 +217,7 @@ rte_virtio_ring_map(struct rte_virtio_ring *ring,
  * @param ring
  *   The ring, mapped.
  * @param chain
- *   Where to describe the buffer.
+ *   Where to describe the buffer; set if one was taken.
  * @param segs
  *   Array for its segments; chain->segs is set to it.
  * @param max_segs

@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright(c) 2026 dpdk-vfio-user contributors
+ */
+
+#include <errno.h>
+
+#include "virtio_ring.h"
+
+static inline uint16_t
+entry(const struct rte_virtio_ring *ring, uint16_t index)
+{
+	return virtio_ring_load16(ring->driver + VIRTIO_RING_ENTRIES +
+				  sizeof(uint16_t) * (index & ring->mask));
+}
+
+static inline const uint8_t *
+desc_at(const struct rte_virtio_ring *ring, uint16_t index)
+{
+	return ring->desc + VIRTIO_RING_DESC_SIZE * (size_t)index;
+}
+
+/* Read the driver's index; entries up to it may be read then. */
+static inline int
+look(struct rte_virtio_ring *ring)
+{
+	const uint16_t *idx = (const uint16_t *)(uintptr_t)(ring->driver + VIRTIO_RING_IDX);
+	uint16_t end = rte_le_to_cpu_16(__atomic_load_n(idx, __ATOMIC_ACQUIRE));
+
+	if (unlikely((uint16_t)(end - ring->avail) > ring->size - ring->in_flight))
+		return -EPROTO;
+	ring->avail_end = end;
+	return 0;
+}
+
+static inline void
+taken(struct rte_virtio_ring *ring, uint16_t nb)
+{
+	ring->avail += nb;
+	ring->in_flight += nb;
+}
+
+/* ------------------------------------------------------------------ pop */
+
+static int
+walk_chain(const struct rte_virtio_ring *ring, struct virtio_ring_walk *walk, uint16_t head)
+{
+	struct virtio_ring_desc desc = { .next = head };
+	const uint8_t *at;
+	int ret;
+
+	do {
+		if (desc.next >= ring->size)
+			return -EPROTO;
+		at = desc_at(ring, desc.next);
+		virtio_ring_desc_split(&desc, virtio_ring_half(at, 0), virtio_ring_half(at, 1));
+		if ((desc.flags & VRING_DESC_F_INDIRECT) != 0)
+			return virtio_ring_walk_table(walk, &desc);
+		ret = virtio_ring_walk_add(walk, &desc);
+		if (ret < 0)
+			return ret;
+	} while ((desc.flags & VRING_DESC_F_NEXT) != 0);
+	return 0;
+}
+
+int
+virtio_ring_split_pop(struct rte_virtio_ring *ring, struct virtio_ring_walk *walk)
+{
+	uint16_t head;
+	int ret;
+
+	if (ring->avail == ring->avail_end) {
+		ret = look(ring);
+		if (ret < 0 || ring->avail == ring->avail_end)
+			return ret;
+	}
+	head = entry(ring, ring->avail);
+	walk->max_descs = ring->size;
+	ret = walk_chain(ring, walk, head);
+	if (ret < 0)
+		return ret;
+	walk->chain->id = head;
+	walk->chain->slots = 1;
+	taken(ring, 1);
+	return 1;
+}
+
+/*
+ * Take plain buffers as long as they resemble the first one, up to the end of
+ * the ring: how many. Not in line: there would not be enough registers.
+ */
+static __rte_noinline uint16_t
+pop_run(const struct rte_virtio_ring *ring, uint16_t avail, uint16_t flags,
+	struct rte_virtio_buf *bufs, uint16_t nb)
+{
+	const uint8_t *entries = ring->driver + VIRTIO_RING_ENTRIES, *desc;
+	const uint8_t *const descs = ring->desc;
+	const uint16_t mask = ring->mask;
+	struct virtio_ring_run run;
+	uint64_t addr, rest;
+	uint16_t head;
+	uint32_t i;
+
+	avail &= mask;
+	entries += sizeof(uint16_t) * avail;
+	nb = RTE_MIN(nb, ring->size - avail);
+	virtio_ring_run_start(&run, ring);
+#pragma GCC unroll 4
+	for (i = 0; i < nb; i++) {
+		head = virtio_ring_load16(entries + sizeof(uint16_t) * i);
+		if (unlikely(head > mask))
+			break;
+		desc = descs + VIRTIO_RING_DESC_SIZE * (size_t)head;
+		rest = virtio_ring_half(desc, 1);
+		addr = virtio_ring_half(desc, 0);
+		if (unlikely((uint16_t)(rest >> 32) != flags ||
+			     !virtio_ring_run_has(&run, addr, (uint32_t)rest)))
+			break;
+		addr += run.delta;
+		rte_prefetch0((const void *)(uintptr_t)addr);
+		virtio_ring_buf_set(&bufs[i], addr, (uint32_t)rest | (uint64_t)head << 32 |
+				    (uint64_t)flags << 48);
+	}
+	return (uint16_t)i;
+}
+
+/* The first of a run: its flags, or -1 if it is odd. Finds its mapping. */
+static int
+start_run(const struct rte_virtio_ring *ring, uint16_t avail, struct rte_virtio_buf *buf)
+{
+	const uint16_t head = entry(ring, avail);
+	struct virtio_ring_desc desc;
+
+	if (head >= ring->size)
+		return -1;
+	virtio_ring_desc_split(&desc, virtio_ring_half(desc_at(ring, head), 0),
+			       virtio_ring_half(desc_at(ring, head), 1));
+	return virtio_ring_buf_find(ring, buf, &desc, head);
+}
+
+int
+virtio_ring_split_pop_burst(struct rte_virtio_ring *ring, struct rte_virtio_buf *bufs,
+			    uint16_t nb)
+{
+	uint16_t done = 0;
+	int ret;
+
+	if ((uint16_t)(ring->avail_end - ring->avail) < nb) {
+		ret = look(ring);
+		if (unlikely(ret < 0))
+			return ret;
+		nb = RTE_MIN(nb, (uint16_t)(ring->avail_end - ring->avail));
+	}
+	while (done < nb) {
+		ret = start_run(ring, ring->avail + done, &bufs[done]);
+		if (unlikely(ret < 0)) {
+			ring->odd = true;
+			break;
+		}
+		done++;
+		done += pop_run(ring, ring->avail + done, (uint16_t)ret, &bufs[done], nb - done);
+	}
+	taken(ring, done);
+	return done;
+}
+
+/* ----------------------------------------------------------------- push */
+
+/* Both fields at once: the driver looks at neither before publish. */
+static inline void
+use(uint8_t *ring, uint32_t index, uint16_t id, uint32_t written)
+{
+	const uint64_t elem = rte_cpu_to_le_64(id | (uint64_t)written << 32);
+
+	RTE_BUILD_BUG_ON(sizeof(struct vring_used_elem) != sizeof(elem));
+	memcpy(ring + VIRTIO_RING_ENTRIES + sizeof(elem) * (size_t)index, &elem, sizeof(elem));
+}
+
+static inline void
+given(struct rte_virtio_ring *ring, uint16_t nb)
+{
+	ring->used += nb;
+	ring->pending += nb;
+	ring->in_flight -= nb;
+}
+
+void
+virtio_ring_split_push(struct rte_virtio_ring *ring, uint16_t id, uint32_t written)
+{
+	use(ring->device, ring->used & ring->mask, id, written);
+	given(ring, 1);
+}
+
+/* Up to the end of the ring. */
+static void
+use_run(const struct rte_virtio_ring *ring, const struct rte_virtio_buf *bufs,
+	const uint32_t *written, uint32_t nb)
+{
+	const uint32_t first = ring->used & ring->mask;
+	uint8_t *const device = ring->device;
+	uint32_t i;
+
+	if (written != NULL) {
+#pragma GCC unroll 4
+		for (i = 0; i < nb; i++)
+			use(device, first + i, bufs[i].id, written[i]);
+	} else {
+#pragma GCC unroll 4
+		for (i = 0; i < nb; i++)
+			use(device, first + i, bufs[i].id, 0);
+	}
+}
+
+void
+virtio_ring_split_push_burst(struct rte_virtio_ring *ring, const struct rte_virtio_buf *bufs,
+			     const uint32_t *written, uint16_t nb)
+{
+	uint16_t part;
+
+	if (written == NULL && ring->in_order) {
+		/* at the place of the first one, with the id of the last one */
+		use(ring->device, ring->used & ring->mask, bufs[nb - 1].id, 0);
+		given(ring, nb);
+		return;
+	}
+	while (nb != 0) {
+		part = RTE_MIN(nb, ring->size - (ring->used & ring->mask));
+		use_run(ring, bufs, written, part);
+		given(ring, part);
+		bufs += part;
+		written = written != NULL ? written + part : NULL;
+		nb -= part;
+	}
+}
+
+void
+virtio_ring_split_publish(struct rte_virtio_ring *ring)
+{
+	uint16_t *idx = (uint16_t *)(uintptr_t)(ring->device + VIRTIO_RING_IDX);
+
+	__atomic_store_n(idx, rte_cpu_to_le_16(ring->used), __ATOMIC_RELEASE);
+}
+
+/* -------------------------------------------------------- notifications */
+
+bool
+virtio_ring_split_wants_interrupt(const struct rte_virtio_ring *ring)
+{
+	uint16_t event;
+
+	if (!ring->event_idx)
+		return (virtio_ring_load16(ring->driver) & VRING_AVAIL_F_NO_INTERRUPT) == 0;
+	event = virtio_ring_load16(ring->driver + VIRTIO_RING_ENTRIES +
+				   sizeof(uint16_t) * ring->size);
+	return (uint16_t)(ring->published - event - 1) < ring->unsignalled;
+}
+
+void
+virtio_ring_split_notify(struct rte_virtio_ring *ring, bool enable)
+{
+	if (!ring->event_idx)
+		virtio_ring_store16(ring->device, enable ? 0 : VRING_USED_F_NO_NOTIFY);
+	else if (enable) /* else it stays where the driver has passed it */
+		virtio_ring_store16(ring->device + VIRTIO_RING_ENTRIES +
+				    sizeof(struct vring_used_elem) * ring->size, ring->avail);
+}
+
+bool
+virtio_ring_split_is_available(const struct rte_virtio_ring *ring)
+{
+	return virtio_ring_load16(ring->driver + VIRTIO_RING_IDX) != ring->avail;
+}
