@@ -34,6 +34,7 @@ PROGRAMS = {
     "dma_map": 7,
     "dma_lookup": 8,
     "reader_check": 1,
+    "ring": 7,
     "attach": 2,
     "many": 3,
     "trace": 2,
