@@ -52,10 +52,12 @@ static const struct {
 	[TEST_FAULT_FCHMOD] = { "fchmod", { EPERM, EROFS } },
 	[TEST_FAULT_FSTAT] = { "fstat", { ENOMEM, EOVERFLOW } },
 	[TEST_FAULT_FSTATFS] = { "fstatfs", { ENOSYS, ENOMEM } },
+	[TEST_FAULT_FTRUNCATE] = { "ftruncate", { ENOMEM, ENOSPC } },
 	[TEST_FAULT_GETSOCKOPT] = { "getsockopt", { ENOBUFS, ENOMEM } },
 	[TEST_FAULT_LISTEN] = { "listen", { EADDRINUSE } },
 	[TEST_FAULT_LSTAT] = { "lstat", { EACCES, ENOMEM } },
 	[TEST_FAULT_MADVISE] = { "madvise", { EAGAIN, ENOMEM, EINVAL } },
+	[TEST_FAULT_MEMFD] = { "memfd_create", { EMFILE, ENFILE, ENOMEM } },
 	[TEST_FAULT_MMAP] = { "mmap", { ENOMEM, EAGAIN, ENFILE, EPERM, ENODEV } },
 	[TEST_FAULT_MUTEX_INIT] = { "pthread_mutex_init", { ENOMEM, EAGAIN } },
 	[TEST_FAULT_POLL] = { "poll", { EINTR, ENOMEM } },
@@ -344,6 +346,8 @@ WRAP_CALL(UNLINK, unlink, (path), const char *path)
 WRAP_CALL(LSTAT, lstat64, (path, st), const char *path, struct stat *st)
 WRAP_CALL(FSTAT, fstat64, (fd, st), int fd, struct stat *st)
 WRAP_CALL(FSTATFS, fstatfs64, (fd, st), int fd, struct statfs *st)
+WRAP_CALL(FTRUNCATE, ftruncate64, (fd, len), int fd, off_t len)
+WRAP_CALL(MEMFD, memfd_create, (name, flags), const char *name, unsigned int flags)
 WRAP_CALL(MADVISE, madvise, (addr, len, advice), void *addr, size_t len, int advice)
 
 WRAP(void *, mmap64, void *addr, size_t len, int prot, int flags, int fd, off_t off)

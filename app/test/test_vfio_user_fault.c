@@ -222,7 +222,7 @@ test_each_call(void)
 {
 	static const struct fault_scenario *const tables[] = {
 		fault_scenarios, fault_memory_scenarios, fault_reconnect_scenarios,
-		fault_group_scenarios, fault_series_scenarios,
+		fault_group_scenarios, fault_series_scenarios, fault_virtio_scenarios,
 	};
 	const struct fault_scenario *sc;
 	unsigned int failed = 0, call, i;

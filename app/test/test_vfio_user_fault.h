@@ -183,5 +183,6 @@ extern const struct fault_scenario fault_group_scenarios[];
 extern const struct fault_scenario fault_memory_scenarios[];
 extern const struct fault_scenario fault_reconnect_scenarios[];
 extern const struct fault_scenario fault_series_scenarios[];
+extern const struct fault_scenario fault_virtio_scenarios[];
 
 #endif /* TEST_VFIO_USER_FAULT_H */

@@ -62,10 +62,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <rte_branch_prediction.h>
 #include <rte_common.h>
 #include <rte_compat.h>
 
 #include <rte_vfio_user_server.h>
+
+#include "rte_virtio_ring.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -74,11 +77,7 @@ extern "C" {
 /** A virtio device. */
 struct rte_virtio_dev;
 
-/** A queue of a virtio device. */
 struct rte_virtio_queue;
-
-/** A ring, see rte_virtio_ring.h. */
-struct rte_virtio_ring;
 
 /** Largest number of queues of a device. */
 #define RTE_VIRTIO_DEV_MAX_QUEUES 1024
@@ -109,6 +108,8 @@ struct rte_virtio_ring;
 /** Configuration of a device; fill it by rte_virtio_dev_conf_init(). */
 struct rte_virtio_dev_conf {
 	size_t size; /**< sizeof(struct rte_virtio_dev_conf) */
+	/** Name for messages, up to 63 characters; NULL: "virtio-TYPE". */
+	const char *name;
 	/**
 	 * The server, not started yet. The library describes its regions and
 	 * interrupts and sets its callbacks. The device owns it from a
@@ -161,14 +162,16 @@ struct rte_virtio_dev_ops {
 	 */
 	int (*features_ok)(struct rte_virtio_dev *dev, uint64_t features, void *priv);
 	/**
-	 * A queue has become live, or has stopped: no section of it is open and
-	 * rte_virtio_queue_begin() returns NULL.
+	 * A queue is about to become live, or it has stopped: no section of it is
+	 * open. rte_virtio_queue_begin() returns NULL in both cases; once the
+	 * queue is live its owner is notified, as buffers may be there already.
 	 */
 	void (*queue_state)(struct rte_virtio_dev *dev, uint16_t queue, bool live,
 			    void *priv);
 	/**
-	 * The driver notified a live queue by a message, or a DMA mapping has
-	 * come that its rings or buffers may need. May be called for nothing.
+	 * The driver notified a live queue by a message, or the queue has become
+	 * live, or a DMA mapping has come that its ring may need. May be called
+	 * for nothing.
 	 */
 	void (*notify)(struct rte_virtio_dev *dev, uint16_t queue, void *priv);
 	/**
@@ -220,7 +223,8 @@ rte_virtio_dev_create(const struct rte_virtio_dev_conf *conf,
 
 /**
  * Destroy a device and its server; the client is disconnected. No thread may be
- * inside a section or poll the server.
+ * inside a section or poll the server. If a driver is at work the device is reset
+ * first, with the callbacks of a reset.
  *
  * @param dev
  *   The device, or NULL.
@@ -313,6 +317,18 @@ __rte_experimental
 struct rte_virtio_queue *
 rte_virtio_dev_queue(struct rte_virtio_dev *dev, uint16_t index);
 
+/**
+ * A queue of a device, as its data path sees it. All fields are private to the
+ * library.
+ */
+struct rte_virtio_queue {
+	struct rte_vfio_user_dma_reader *reader; /**< of this queue alone */
+	struct rte_virtio_ring *live; /**< published by the poller, or NULL */
+	struct rte_virtio_ring *ring; /**< where it is */
+	uint32_t epoch; /**< times that it was published */
+	bool armed; /**< there is a way to interrupt the driver */
+} __rte_cache_aligned;
+
 /** State and counters of a queue. */
 struct rte_virtio_queue_info {
 	uint16_t index; /**< number of the queue */
@@ -370,6 +386,28 @@ const uint32_t *
 rte_virtio_queue_doorbell(const struct rte_virtio_queue *queue);
 
 /**
+ * What rte_virtio_queue_end() calls for a broken ring: logs and counts it, and
+ * tells the driver that the device needs a reset. Not for applications.
+ *
+ * @param queue
+ *   The queue, inside a section.
+ */
+__rte_experimental
+void
+rte_virtio_queue_broken(struct rte_virtio_queue *queue);
+
+/**
+ * Interrupt the driver, whether it wants it or not. What
+ * rte_virtio_queue_interrupt() calls. Inside a section.
+ *
+ * @param queue
+ *   The queue.
+ */
+__rte_experimental
+void
+rte_virtio_queue_signal(struct rte_virtio_queue *queue);
+
+/**
  * Begin a burst: opens a section of the queue's DMA reader and translates the
  * areas of the ring. Wait-free. Sections of one queue do not nest.
  *
@@ -381,8 +419,19 @@ rte_virtio_queue_doorbell(const struct rte_virtio_queue *queue);
  *   then.
  */
 __rte_experimental
-struct rte_virtio_ring *
-rte_virtio_queue_begin(struct rte_virtio_queue *queue);
+static inline struct rte_virtio_ring *
+rte_virtio_queue_begin(struct rte_virtio_queue *queue)
+{
+	struct rte_virtio_ring *ring;
+
+	rte_vfio_user_dma_begin(queue->reader);
+	ring = __atomic_load_n(&queue->live, __ATOMIC_ACQUIRE);
+	if (likely(ring != NULL && rte_virtio_ring_broken(ring) == 0 &&
+		   rte_virtio_ring_map(ring, queue->reader) == 0))
+		return ring;
+	rte_vfio_user_dma_end(queue->reader);
+	return NULL;
+}
 
 /**
  * End a burst. A ring that was found broken stops the queue: it is logged and
@@ -392,32 +441,30 @@ rte_virtio_queue_begin(struct rte_virtio_queue *queue);
  *   The queue, inside a section.
  */
 __rte_experimental
-void
-rte_virtio_queue_end(struct rte_virtio_queue *queue);
-
-/**
- * The queue's reader of the client's memory, for rte_vfio_user_dma_va() inside
- * a section and for the ring functions. Any thread.
- *
- * @param queue
- *   The queue.
- * @return
- *   The reader.
- */
-__rte_experimental
-struct rte_vfio_user_dma_reader *
-rte_virtio_queue_reader(const struct rte_virtio_queue *queue);
+static inline void
+rte_virtio_queue_end(struct rte_virtio_queue *queue)
+{
+	if (unlikely(rte_virtio_ring_broken(queue->ring) != 0))
+		rte_virtio_queue_broken(queue);
+	rte_vfio_user_dma_end(queue->reader);
+}
 
 /**
  * Interrupt the driver if it wants to be for the buffers published since the
  * last call. Inside a section, after rte_virtio_ring_publish(), once per burst.
+ * Costs nothing while the driver gave the queue no vector.
  *
  * @param queue
  *   The queue.
  */
 __rte_experimental
-void
-rte_virtio_queue_interrupt(struct rte_virtio_queue *queue);
+static inline void
+rte_virtio_queue_interrupt(struct rte_virtio_queue *queue)
+{
+	if (__atomic_load_n(&queue->armed, __ATOMIC_RELAXED) &&
+	    rte_virtio_ring_wants_interrupt(queue->ring))
+		rte_virtio_queue_signal(queue);
+}
 
 /**
  * How many times the queue has become live. Buffers that were taken in another
@@ -430,8 +477,27 @@ rte_virtio_queue_interrupt(struct rte_virtio_queue *queue);
  *   The number.
  */
 __rte_experimental
-uint32_t
-rte_virtio_queue_epoch(const struct rte_virtio_queue *queue);
+static inline uint32_t
+rte_virtio_queue_epoch(const struct rte_virtio_queue *queue)
+{
+	return __atomic_load_n(&queue->epoch, __ATOMIC_RELAXED);
+}
+
+/**
+ * The queue's reader of the client's memory, for rte_vfio_user_dma_va() inside
+ * a section. Any thread.
+ *
+ * @param queue
+ *   The queue.
+ * @return
+ *   The reader.
+ */
+__rte_experimental
+static inline struct rte_vfio_user_dma_reader *
+rte_virtio_queue_reader(const struct rte_virtio_queue *queue)
+{
+	return queue->reader;
+}
 
 #ifdef __cplusplus
 }

@@ -2,6 +2,7 @@
  * Copyright(c) 2026 dpdk-vfio-user contributors
  */
 
+#include <errno.h>
 #include <time.h>
 
 #include "virtio_log.h"
@@ -27,4 +28,11 @@ virtio_log_allowed(void)
 					    __ATOMIC_RELAXED, __ATOMIC_RELAXED);
 	}
 	return (__atomic_add_fetch(&state, 1, __ATOMIC_RELAXED) & UINT32_MAX) <= WINDOW_COUNT;
+}
+
+int
+virtio_misuse(const char *func)
+{
+	VIRTIO_LOG(ERR, "%s: invalid argument", func);
+	return -EINVAL;
 }

@@ -37,4 +37,7 @@ bool virtio_log_allowed(void);
 			VIRTIO_LOG(WARNING, fmt, ## __VA_ARGS__); \
 	} while (0)
 
+/** Log a call with invalid arguments; returns -EINVAL. */
+int virtio_misuse(const char *func);
+
 #endif /* VIRTIO_LOG_H */

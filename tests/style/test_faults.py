@@ -18,7 +18,7 @@ HARMLESS = re.compile(r"""
     | sigaction | raise
     | clock_gettime | nanosleep | usleep | sysconf | getpid
     | shutdown | timerfd_settime | munmap
-    | write                          # to eventfds only
+    | (eventfd_)?write               # to eventfds only
     """, re.X)
 
 
