@@ -96,6 +96,32 @@ def test_message_dma(lab, images, demo, tool):
     check_events(events)
 
 
+def test_msix_behind_iommu(lab, images, demo, tool):
+    """Eventfds of MSI-X vectors, and maps and unmaps of a guest's IOMMU."""
+    server = lab.server(demo, "vfio")
+    proxy = Proxy(tool, server, "trace", "json")
+    lab.processes.append(proxy)
+    proxy.wait()
+    test_vm.test_msix_behind_iommu(Before(lab, proxy), images, None)
+    lab.processes[-1].stop()  # the guest
+    events = end(proxy)
+    check_events(events)
+    irqs = [e for e in events if e.get("command") == "DEVICE_SET_IRQS" and e.get("nb_fds")]
+    assert any(e["payload"]["index_text"] == "MSIX" for e in irqs)
+
+
+class Before:
+    """A lab whose server is the proxy."""
+
+    def __init__(self, lab, proxy):
+        self.guest = lab.guest
+        self.proxy = proxy
+
+    def server(self, *_):
+        """Return the proxy, which runs already."""
+        return self.proxy
+
+
 def end(proxy):
     """End a proxy; the events of its JSON trace."""
     assert proxy.stop(signal.SIGINT) == 0
