@@ -161,6 +161,7 @@ destroy_side(struct bench_way *way)
 	}
 	bench_peer_destroy(&side->peer);
 	unlink(side->device);
+	unlink(side->proxy);
 	free(side);
 }
 
