@@ -26,8 +26,9 @@ format=(git clang-format)
 
 # libsystemd-dev: DPDK as static libraries asks for it (through libpcap and
 # D-Bus), and no package of Debian 12 depends on it. dpdk-dev: dpdk-telemetry.py.
+# openssl: the results of the crypto example are compared with its.
 checks=(python3-pytest universal-ctags clang pciutils shellcheck libsystemd-dev
-	dpdk-dev babeltrace2)
+	dpdk-dev babeltrace2 openssl)
 
 die()
 {
