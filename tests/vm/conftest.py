@@ -11,6 +11,8 @@ import vm
 # Set to 1 where everything must be there: what is missing fails then.
 REQUIRED = os.environ.get("VFIO_USER_VM_REQUIRED") == "1"
 LABS = []
+#: Lines for who reads the report.
+NOTES = []
 
 
 def pytest_addoption(parser):
@@ -30,6 +32,12 @@ def pytest_runtest_makereport():
     if report.failed:
         for lab in LABS:
             report.sections += lab.report().items()
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Print the notes; run_tests.py shows these lines."""
+    for line in NOTES:
+        terminalreporter.write_line("note: " + line)
 
 
 def missing(reason):
@@ -58,13 +66,23 @@ def lspci_images(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def demo(request):
+def example(request):
+    """A function that returns the path of an example."""
+    folder = os.path.abspath(request.config.getoption("--build-dir"))
+
+    def path_of(name):
+        path = os.path.join(folder, "examples", name)
+        if not (os.path.isfile(path) and os.access(path, os.X_OK)):
+            missing("no program %s" % path)
+        return path
+
+    return path_of
+
+
+@pytest.fixture(scope="session")
+def demo(example):
     """The path of the demo device's server."""
-    folder = request.config.getoption("--build-dir")
-    path = os.path.join(os.path.abspath(folder), "examples", "vfio_user_demo")
-    if not (os.path.isfile(path) and os.access(path, os.X_OK)):
-        missing("no program %s" % path)
-    return path
+    return example("vfio_user_demo")
 
 
 def run_lab():
