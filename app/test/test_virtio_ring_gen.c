@@ -296,8 +296,8 @@ damage_desc(struct gen *gen, uint64_t at)
 		store(other, gen_below(gen, gen->conf.size), 2);
 		store(flags, load(flags, 2) | VRING_DESC_F_NEXT, 2);
 		break;
-	case 3:
-		store(other, gen_random(gen), 2);
+	case 3: /* often the first number that is too high */
+		store(other, gen_one_in(gen, 2) ? gen->conf.size : gen_random(gen), 2);
 		break;
 	case 4:
 		store(flags, load(flags, 2) ^ 1u << gen_below(gen, 3), 2);
@@ -342,7 +342,7 @@ damage_entries(struct gen *gen)
 		damage_all(gen);
 	else
 		store(entry, gen_one_in(gen, 2) ? gen_below(gen, gen->conf.size) :
-		      gen_random(gen), 2);
+		      gen_one_in(gen, 2) ? gen->conf.size : gen_random(gen), 2);
 }
 
 static void

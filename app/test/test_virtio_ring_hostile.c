@@ -14,10 +14,13 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <linux/virtio_config.h>
 #include <linux/virtio_ring.h>
@@ -470,6 +473,31 @@ test_random_rings(void)
 	return TEST_SUCCESS;
 }
 
+/* ------------------------------------------------------------------ the guards */
+
+/* What is behind the areas of a ring cannot be read unnoticed. */
+static int
+test_guards(void)
+{
+	unsigned int i;
+	int status;
+	pid_t pid;
+
+	for (i = MEM_DESC; i <= MEM_DEVICE; i++) {
+		fflush(stdout);
+		pid = fork();
+		if (pid == 0) {
+			signal(SIGSEGV, SIG_DFL);
+			signal(SIGBUS, SIG_DFL);
+			_exit(*(volatile uint8_t *)(mem_zones[i].device +
+						    mem_zones[i].size) & 0);
+		}
+		TEST_ASSERT(pid > 0 && waitpid(pid, &status, 0) == pid, "fork");
+		TEST_ASSERT(WIFSIGNALED(status), "zone %u: read", i);
+	}
+	return TEST_SUCCESS;
+}
+
 /* ---------------------------------------------------- changed while being read */
 
 static bool stop; /* atomic */
@@ -611,6 +639,7 @@ test_changed_while_read(void)
 static struct unit_test_suite hostile_suite = {
 	.suite_name = "rings of hostile drivers",
 	.unit_test_cases = {
+		CASE(test_guards),
 		CASE(test_random_rings),
 		CASE(test_changed_while_read),
 		TEST_CASES_END()

@@ -30,7 +30,8 @@ static const struct {
 	uint32_t prot;
 	bool mmap;
 } layout[MEM_NB_ZONES] = {
-	[MEM_DESC] = { 0x100000, 128, 0, 0, RW, true },
+	/* no powers of two: what is behind the end of the file is mapped, and faults */
+	[MEM_DESC] = { 0x100000, 129, 0, 0, RW, true },
 	[MEM_DRIVER] = { 0x200000, 17, 1, 0, RW, true },
 	[MEM_DEVICE] = { 0x300000, 65, 2, 0, RW, true },
 	[MEM_DATA] = { 0x10000, 4, 3, 0, RW, true },
