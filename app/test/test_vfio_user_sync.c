@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -14,6 +15,8 @@
 
 #include "test.h"
 #include "test_vfio_user_loopback.h"
+
+#define FILLED 0x5a
 
 static uint64_t synced; /* atomic: the number last told */
 static uint32_t synced_count;
@@ -30,12 +33,34 @@ on_synced(struct rte_vfio_user_server *srv, uint64_t number, void *priv)
 	COUNT(synced_count);
 }
 
+static uint64_t unmap_number; /* what sync() returned in the notification */
+static uint32_t unmap_seen; /* atomic: bytes of the mapping that were right after it */
+
+/* What goes may still be used until the notification has returned. */
+static void
+on_unmap(struct rte_vfio_user_server *srv, const struct rte_vfio_user_dma_info *info,
+	 void *priv)
+{
+	const uint8_t *mem;
+	uint32_t i, seen = 0;
+
+	RTE_SET_USED(priv);
+	unmap_number = rte_vfio_user_server_sync(srv);
+	mem = info->va;
+	for (i = 0; i < info->size; i++)
+		seen += mem[i] == FILLED;
+	SET(unmap_seen, seen);
+}
+
 static int
 set_ops(void)
 {
 	const struct rte_vfio_user_server_ops ops = { .synced = on_synced };
+	const struct rte_vfio_user_dma_ops dma_ops = { .unmap = on_unmap };
+	int ret;
 
-	return rte_vfio_user_server_ops_set(loop.srv, &ops, NULL);
+	ret = rte_vfio_user_server_dma_ops_set(loop.srv, &dma_ops, NULL);
+	return ret < 0 ? ret : rte_vfio_user_server_ops_set(loop.srv, &ops, NULL);
 }
 
 static int
@@ -43,7 +68,7 @@ setup(void)
 {
 	int ret = loop_setup();
 
-	synced = synced_count = 0;
+	synced = synced_count = unmap_seen = 0;
 	reader = NULL;
 	loop.by_hand = true;
 	loop.alter = set_ops;
@@ -172,6 +197,37 @@ test_with_unmap(void)
 	return TEST_SUCCESS;
 }
 
+static void *
+connect_and_unmap(void *arg)
+{
+	struct rte_vfio_user_dma_map map = {
+		.iova = 0x10000, .size = PAGE, .prot = PROT_READ, .fd = loop.file[0],
+	};
+	const struct rte_vfio_user_dma_range range = { .iova = map.iova, .size = map.size };
+
+	memset(loop.memory[0], FILLED, PAGE);
+	if (loop_start_client() == 0 &&
+	    rte_vfio_user_client_dma_map(loop.client, &map, 1) == 0 &&
+	    rte_vfio_user_client_dma_unmap(loop.client, &range, 1) == 0)
+		SET(*(bool *)arg, true);
+	return NULL;
+}
+
+/* Asked for while a mapping goes, with nobody inside: it is over at once. */
+static int
+test_in_unmap(void)
+{
+	bool done = false;
+	pthread_t thread;
+
+	DO(pthread_create(&thread, NULL, connect_and_unmap, &done));
+	WAIT_FOR(rte_vfio_user_server_poll(loop.srv) >= 0 && GET(done));
+	pthread_join(thread, NULL);
+	TEST_ASSERT_EQUAL(unmap_number, 0, "a section is open");
+	TEST_ASSERT_EQUAL(GET(unmap_seen), PAGE, "%u bytes were still there", unmap_seen);
+	return TEST_SUCCESS;
+}
+
 #define CASE(fn) TEST_CASE_ST(setup, teardown, fn)
 
 static struct unit_test_suite suite = {
@@ -181,6 +237,7 @@ static struct unit_test_suite suite = {
 		CASE(test_inside),
 		CASE(test_overlapping),
 		CASE(test_with_unmap),
+		CASE(test_in_unmap),
 		TEST_CASES_END()
 	}
 };

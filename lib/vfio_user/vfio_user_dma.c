@@ -230,7 +230,7 @@ vfio_user_dma_exact(const struct vfio_user_dma *dma, uint64_t iova, uint64_t siz
 /* ---------------------------------------------------------- removing */
 
 int
-vfio_user_dma_remove(struct vfio_user_dma *dma, struct vfio_user_dma_region *region)
+vfio_user_dma_hide(struct vfio_user_dma *dma, struct vfio_user_dma_region *region)
 {
 	int ret = vfio_user_iova_remove(dma->map, region->info.iova,
 			region->info.iova + (region->info.size - 1), NULL);
@@ -238,10 +238,26 @@ vfio_user_dma_remove(struct vfio_user_dma *dma, struct vfio_user_dma_region *reg
 	if (ret < 0)
 		return ret;
 	TAILQ_REMOVE(&dma->regions, region, next);
-	TAILQ_INSERT_TAIL(&dma->removed, region, next);
 	vfio_user_stats_unmap(&dma->stats, region->info.size);
 	publish(dma);
 	return 0;
+}
+
+void
+vfio_user_dma_retire(struct vfio_user_dma *dma, struct vfio_user_dma_region *region)
+{
+	TAILQ_INSERT_TAIL(&dma->removed, region, next);
+	dma->dirty = true;
+}
+
+int
+vfio_user_dma_remove(struct vfio_user_dma *dma, struct vfio_user_dma_region *region)
+{
+	int ret = vfio_user_dma_hide(dma, region);
+
+	if (ret == 0)
+		vfio_user_dma_retire(dma, region);
+	return ret;
 }
 
 void

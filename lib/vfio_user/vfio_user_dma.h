@@ -94,9 +94,18 @@ struct vfio_user_dma_region *
 vfio_user_dma_find(const struct vfio_user_dma *dma, uint64_t iova);
 
 /**
- * Remove a region; it goes at the end of the grace period which the next
- * vfio_user_dma_settle() starts. 0 or -ENOMEM (nothing changed).
+ * Take a region out of what readers find. It stays mapped, and the caller's,
+ * until it is handed to vfio_user_dma_retire(). 0 or -ENOMEM (nothing changed).
  */
+int vfio_user_dma_hide(struct vfio_user_dma *dma, struct vfio_user_dma_region *region);
+
+/**
+ * Let a hidden region go, at the end of the grace period which the next
+ * vfio_user_dma_settle() starts.
+ */
+void vfio_user_dma_retire(struct vfio_user_dma *dma, struct vfio_user_dma_region *region);
+
+/** Both at once. 0 or -ENOMEM (nothing changed). */
 int vfio_user_dma_remove(struct vfio_user_dma *dma,
 			 struct vfio_user_dma_region *region);
 

@@ -253,10 +253,11 @@ remove_mapping(struct rte_vfio_user_server *srv, const struct vfio_user_dma_unma
 	region = vfio_user_dma_exact(&srv->dma, unmap->addr, unmap->size);
 	if (region == NULL)
 		return -ENOENT;
-	ret = vfio_user_dma_remove(&srv->dma, region);
+	ret = vfio_user_dma_hide(&srv->dma, region);
 	if (ret < 0)
 		return ret;
-	notify_unmap(srv, region); /* it is still mapped */
+	notify_unmap(srv, region); /* it is still mapped, whatever is settled there */
+	vfio_user_dma_retire(&srv->dma, region);
 	return 0;
 }
 
