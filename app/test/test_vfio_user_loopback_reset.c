@@ -181,6 +181,45 @@ test_client_leaves(void)
 	return TEST_SUCCESS;
 }
 
+static int
+ask_when_lost(struct rte_vfio_user_server *srv, enum rte_vfio_user_reset reason, void *priv)
+{
+	RTE_SET_USED(priv);
+	if (reason != RTE_VFIO_USER_RESET_LOST_CONN) {
+		COUNT(loop.resets);
+		return 0;
+	}
+	requested = rte_vfio_user_server_reset_request(srv, RTE_VFIO_USER_RESET_DEVICE);
+	COUNT(loop.lost);
+	return 0;
+}
+
+static int
+set_ask_when_lost(void)
+{
+	const struct rte_vfio_user_server_ops ops = { .reset = ask_when_lost };
+
+	return rte_vfio_user_server_ops_set(loop.srv, &ops, NULL);
+}
+
+/* What is asked for while the client goes does not become the next one's. */
+static int
+test_asked_when_lost(void)
+{
+	uint32_t val;
+
+	loop.client_conf.connect_timeout_ms = 5000;
+	loop.alter = set_ask_when_lost;
+	DO(loop_start());
+	loop_stop_client();
+	WAIT_FOR(GET(loop.lost) == 1);
+	TEST_ASSERT_EQUAL(requested, -ENOTCONN, "asked when the client is gone: %d", requested);
+	DO(loop_start_client());
+	DO(loop_read(1, 0, &val, 4));
+	TEST_ASSERT_EQUAL(GET(loop.resets), 0u, "reset without a client that asked");
+	return TEST_SUCCESS;
+}
+
 static void *
 write_parking(void *arg)
 {
@@ -262,6 +301,7 @@ static struct unit_test_suite reset_suite = {
 		TEST_CASE_ST(setup, loop_teardown, test_quiesce_pending),
 		TEST_CASE_ST(setup, loop_teardown, test_quiesce_fails),
 		TEST_CASE_ST(setup, loop_teardown, test_client_leaves),
+		TEST_CASE_ST(setup, loop_teardown, test_asked_when_lost),
 		TEST_CASE_ST(setup, loop_teardown, test_access_pending),
 		TEST_CASE_ST(setup, loop_teardown, test_write_multi),
 		TEST_CASE_ST(setup, loop_teardown, test_outside),

@@ -731,7 +731,7 @@ rte_vfio_user_server_quiesce_complete(struct rte_vfio_user_server *srv,
  *   Passed to reset(): RTE_VFIO_USER_RESET_DEVICE or RTE_VFIO_USER_RESET_PCI_FLR.
  * @return
  *   - 0 on success
- *   - -ENOTCONN: no client
+ *   - -ENOTCONN: no client, or it is going (RTE_VFIO_USER_RESET_LOST_CONN)
  *   - -EINVAL: bad argument
  */
 __rte_experimental

@@ -197,7 +197,8 @@ rte_vfio_user_server_reset_request(struct rte_vfio_user_server *srv,
 	if (srv == NULL || (reason != RTE_VFIO_USER_RESET_DEVICE &&
 			    reason != RTE_VFIO_USER_RESET_PCI_FLR))
 		return vfio_user_misuse(__func__);
-	if (srv->state != VFIO_USER_RUNNING)
+	/* closed first when a client goes: there is nobody left who asks */
+	if (srv->state != VFIO_USER_RUNNING || !vfio_user_conn_is_open(&srv->main))
 		return -ENOTCONN;
 	srv->reset_wanted = true;
 	srv->reset_reason = reason;
