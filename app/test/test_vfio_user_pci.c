@@ -546,9 +546,11 @@ static int
 test_reset(void)
 {
 	uint64_t before[CONFIG_SIZE / 8], ones[CONFIG_SIZE / 8], after[CONFIG_SIZE / 8];
+	uint64_t fresh[CONFIG_SIZE / 8];
 
 	TEST_ASSERT_SUCCESS(device_declare(), "declare");
 	TEST_ASSERT_SUCCESS(rte_vfio_user_server_start(srv), "start");
+	cfg_access(false, 0, fresh, CONFIG_SIZE);
 	cfg_write(BAR_REG(0), 4, 0xfebf0000);
 	cfg_write(BAR_REG(2), 4, 0xfe000000);
 	cfg_access(false, 0, before, CONFIG_SIZE);
@@ -563,6 +565,10 @@ test_reset(void)
 	TEST_ASSERT_SUCCESS(memcmp(before, after, CONFIG_SIZE), "not as before");
 	TEST_ASSERT(!rte_vfio_user_pci_msix_enabled(pci), "still enabled");
 	ASSERT_INTX(false, false);
+	/* addresses in one client's memory are not for the next one */
+	rte_vfio_user_pci_reset(pci, RTE_VFIO_USER_RESET_LOST_CONN);
+	cfg_access(false, 0, after, CONFIG_SIZE);
+	TEST_ASSERT_SUCCESS(memcmp(fresh, after, CONFIG_SIZE), "not as declared");
 	return TEST_SUCCESS;
 }
 

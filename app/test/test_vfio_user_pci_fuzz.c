@@ -212,6 +212,8 @@ declare_device(void)
 	fill_random();
 	DO(declare_header());
 	DO(declare_bars());
+	memset(sticky + 0x10, 0xff, 0x18);
+	memset(sticky + 0x31, 0xff, 3); /* without the enable bit */
 	for (i = 0; i < left; i++)
 		DO(declare_cap((first + i) % 5));
 	DO(declare_ext());
@@ -294,7 +296,7 @@ random_reset(void)
 	rte_vfio_user_pci_reset(pci, gone ? RTE_VFIO_USER_RESET_LOST_CONN :
 				RTE_VFIO_USER_RESET_DEVICE);
 	for (off = 0; off < CONFIG_SIZE; off++) {
-		keep = off >= 0x10 && off < 0x28 ? 0xff : gone ? 0 : sticky[off];
+		keep = gone ? 0 : sticky[off];
 		model[off] = (declared[off] & ~keep) | (model[off] & keep);
 	}
 }

@@ -526,8 +526,8 @@ rte_vfio_user_pci_bus_master(const struct rte_vfio_user_pci *pci);
 /**
  * Reset the configuration space, for the reset callback of the device and
  * every reason of it: writable registers and the MSI-X table return to their
- * defaults, pending interrupts are forgotten, INTx is de-asserted. BAR addresses
- * stay, the client re-programs them. Poller thread.
+ * defaults, pending interrupts are forgotten, INTx is de-asserted. The addresses
+ * of BARs and ROM stay as long as the client does. Poller thread.
  *
  * @param pci
  *   The configuration space.

@@ -208,6 +208,14 @@ bar_is_valid(uint32_t bar, uint64_t size, uint32_t flags)
 	return size <= UINT32_MAX;
 }
 
+/* An address, which a reset leaves alone: it is of the client's bus, not the device's. */
+static void
+address_define(struct rte_vfio_user_pci *pci, uint32_t reg, uint32_t val, uint32_t writable)
+{
+	vfio_user_pci_define(pci, reg, 4, val, writable);
+	vfio_user_pci_define_sticky(pci, reg, 4, writable);
+}
+
 /* The address bits below the size are not writable: that tells the size. */
 static void
 bar_define(struct rte_vfio_user_pci *pci, uint32_t bar, uint64_t size,
@@ -218,7 +226,7 @@ bar_define(struct rte_vfio_user_pci *pci, uint32_t bar, uint64_t size,
 	uint32_t val = 0;
 
 	if (flags & RTE_VFIO_USER_PCI_BAR_IO) {
-		vfio_user_pci_define(pci, reg, 4, PCI_BASE_ADDRESS_SPACE_IO, mask);
+		address_define(pci, reg, PCI_BASE_ADDRESS_SPACE_IO, mask);
 		pci->writable[PCI_COMMAND] |= PCI_COMMAND_IO;
 		return;
 	}
@@ -226,9 +234,9 @@ bar_define(struct rte_vfio_user_pci *pci, uint32_t bar, uint64_t size,
 		val |= PCI_BASE_ADDRESS_MEM_PREFETCH;
 	if (flags & RTE_VFIO_USER_PCI_BAR_MEM64) {
 		val |= PCI_BASE_ADDRESS_MEM_TYPE_64;
-		vfio_user_pci_define(pci, reg + 4, 4, 0, mask >> 32);
+		address_define(pci, reg + 4, 0, mask >> 32);
 	}
-	vfio_user_pci_define(pci, reg, 4, val, mask);
+	address_define(pci, reg, val, mask);
 }
 
 /* Remember what of the BAR is the device model's. */
@@ -357,7 +365,7 @@ rte_vfio_user_pci_rom_add(struct rte_vfio_user_pci *pci, const void *image,
 		return ret;
 	}
 	pci->rom = rom;
-	vfio_user_pci_define(pci, PCI_ROM_ADDRESS, 4, 0,
-			     ~(rom_size - 1) | PCI_ROM_ADDRESS_ENABLE);
+	address_define(pci, PCI_ROM_ADDRESS, 0, ~(rom_size - 1));
+	pci->writable[PCI_ROM_ADDRESS] |= PCI_ROM_ADDRESS_ENABLE;
 	return 0;
 }

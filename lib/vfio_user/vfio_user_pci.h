@@ -141,6 +141,10 @@ void vfio_user_pci_define(struct rte_vfio_user_pci *pci, uint32_t off,
 void vfio_user_pci_define_cleared(struct rte_vfio_user_pci *pci, uint32_t off,
 				  uint32_t len, uint32_t bits);
 
+/** Define bits that a reset leaves alone while the client is there. */
+void vfio_user_pci_define_sticky(struct rte_vfio_user_pci *pci, uint32_t off,
+				 uint32_t len, uint32_t bits);
+
 /**
  * Describe the configuration space to the server. A started server refuses,
  * so each set-up function calls it to learn whether it is too late.

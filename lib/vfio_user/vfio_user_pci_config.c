@@ -35,6 +35,16 @@ vfio_user_pci_define_cleared(struct rte_vfio_user_pci *pci, uint32_t off,
 		pci->cleared[off + i] = bits >> (8 * i);
 }
 
+void
+vfio_user_pci_define_sticky(struct rte_vfio_user_pci *pci, uint32_t off,
+			    uint32_t len, uint32_t bits)
+{
+	uint32_t i;
+
+	for (i = 0; i < len; i++)
+		pci->sticky[off + i] = bits >> (8 * i);
+}
+
 /* ---------------------------------------------------------------- INTx */
 
 /* Neither Interrupt Disable nor the enable bit of MSI or MSI-X holds it back. */
@@ -268,16 +278,6 @@ rte_vfio_user_pci_bus_master(const struct rte_vfio_user_pci *pci)
 
 /* ----------------------------------------------------------------- reset */
 
-/* The bits of a byte that a reset leaves alone. */
-static uint8_t
-kept_bits(const struct rte_vfio_user_pci *pci, uint32_t off, bool gone)
-{
-	if (off >= VFIO_USER_PCI_BAR_REG(0) &&
-	    off < VFIO_USER_PCI_BAR_REG(PCI_STD_NUM_BARS))
-		return UINT8_MAX;
-	return gone ? 0 : pci->sticky[off];
-}
-
 void
 rte_vfio_user_pci_reset(struct rte_vfio_user_pci *pci,
 			enum rte_vfio_user_reset reason)
@@ -289,7 +289,7 @@ rte_vfio_user_pci_reset(struct rte_vfio_user_pci *pci,
 	pthread_mutex_lock(&pci->intx_lock);
 	__atomic_store_n(&pci->intx_asserted, false, __ATOMIC_RELAXED);
 	for (off = 0; off < PCI_CFG_SPACE_EXP_SIZE; off++) {
-		kept = kept_bits(pci, off, gone);
+		kept = gone ? 0 : pci->sticky[off];
 		vfio_user_pci_put(pci, off, (pci->initial[off] & ~kept) |
 				  (vfio_user_pci_get(pci, off) & kept));
 	}

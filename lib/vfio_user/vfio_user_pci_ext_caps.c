@@ -143,12 +143,9 @@ static void
 aer_define(struct rte_vfio_user_pci *pci, uint32_t off, uint32_t val,
 	   uint32_t writable, uint32_t cleared)
 {
-	uint32_t i;
-
 	vfio_user_pci_define(pci, off, 4, val, writable);
 	vfio_user_pci_define_cleared(pci, off, 4, cleared);
-	for (i = 0; i < 4; i++)
-		pci->sticky[off + i] = UINT8_MAX;
+	vfio_user_pci_define_sticky(pci, off, 4, UINT32_MAX);
 }
 
 int
