@@ -28,6 +28,7 @@
 			  PCI_COMMAND_INTX_DISABLE)
 #define EXP_CAP_SIZE 0x3c
 #define NB_VECTORS 4
+#define EXPRESS 0x48 /* of device_declare() */
 
 static const struct rte_vfio_user_pci_msix test_msix = {
 	.vectors = NB_VECTORS,
@@ -44,7 +45,7 @@ device_declare(void)
 	TEST_ASSERT_SUCCESS(bar_add(1, 4096, RTE_VFIO_USER_PCI_BAR_MEM32), "BAR1");
 	TEST_ASSERT_SUCCESS(bar_add(2, 65536, RTE_VFIO_USER_PCI_BAR_PREFETCH), "BAR2");
 	TEST_ASSERT(rte_vfio_user_pci_cap_pm_add(pci, 0) > 0, "power management");
-	TEST_ASSERT(rte_vfio_user_pci_cap_express_add(pci, 0, 0) > 0, "PCI Express");
+	TEST_ASSERT_EQUAL(rte_vfio_user_pci_cap_express_add(pci, 0, 0), EXPRESS, "PCI Express");
 	TEST_ASSERT(rte_vfio_user_pci_cap_msix_add(pci, 0, &test_msix) > 0, "MSI-X");
 	return TEST_SUCCESS;
 }
@@ -314,6 +315,15 @@ test_express(void)
 	ASSERT_CFG(exp + PCI_EXP_DEVCTL2, 2, PCI_EXP_DEVCTL2_COMP_TMOUT_DIS);
 	ASSERT_CFG(exp + PCI_EXP_LNKCAP2, 4, PCI_EXP_LNKCAP2_SLS_2_5GB);
 	ASSERT_CFG(exp + 0x34, 4, 0); /* slot registers of an endpoint */
+	/* what the client set for the link survives a reset, not the client */
+	rte_vfio_user_pci_reset(pci, RTE_VFIO_USER_RESET_PCI_FLR);
+	ASSERT_CFG(exp + PCI_EXP_DEVCTL, 2, control | PCI_EXP_DEVCTL_PAYLOAD);
+	ASSERT_CFG(exp + PCI_EXP_LNKCTL, 2, PCI_EXP_LNKCTL_ASPMC | PCI_EXP_LNKCTL_RCB |
+		   PCI_EXP_LNKCTL_CCC | PCI_EXP_LNKCTL_ES);
+	ASSERT_CFG(exp + PCI_EXP_DEVCTL2, 2, 0);
+	rte_vfio_user_pci_reset(pci, RTE_VFIO_USER_RESET_LOST_CONN);
+	ASSERT_CFG(exp + PCI_EXP_DEVCTL, 2, control);
+	ASSERT_CFG(exp + PCI_EXP_LNKCTL, 2, 0);
 	return TEST_SUCCESS;
 }
 
@@ -557,6 +567,9 @@ test_reset(void)
 	memset(ones, 0xff, sizeof(ones));
 	cfg_access(true, 0, ones, BAR_REG(0));
 	cfg_access(true, BAR_REG(6), ones, CONFIG_SIZE - BAR_REG(6));
+	/* what a reset leaves alone */
+	cfg_write(EXPRESS + PCI_EXP_DEVCTL, 2, 0);
+	cfg_write(EXPRESS + PCI_EXP_LNKCTL, 2, 0);
 	TEST_ASSERT_SUCCESS(rte_vfio_user_pci_intx_set(pci, true), "assert");
 	TEST_ASSERT(rte_vfio_user_pci_msix_enabled(pci), "not enabled");
 

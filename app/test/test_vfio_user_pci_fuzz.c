@@ -148,6 +148,8 @@ declare_cap(uint32_t which)
 				rnd(2) * RTE_VFIO_USER_PCI_EXP_FLR);
 		may(off + 0x08, 4, 0x79ff, 0xf << 16);
 		may(off + 0x10, 2, 0xcb, 0);
+		sticky[off + 0x08] = 0xe0;
+		sticky[off + 0x10] = 0xcb;
 		may(off + 0x28, 2, 0x10, 0);
 		break;
 	case 2:

@@ -526,8 +526,10 @@ rte_vfio_user_pci_bus_master(const struct rte_vfio_user_pci *pci);
 /**
  * Reset the configuration space, for the reset callback of the device and
  * every reason of it: writable registers and the MSI-X table return to their
- * defaults, pending interrupts are forgotten, INTx is de-asserted. The addresses
- * of BARs and ROM stay as long as the client does. Poller thread.
+ * defaults, pending interrupts are forgotten, INTx is de-asserted. What is not of
+ * the function stays as long as the client does: the addresses of BARs and ROM,
+ * settings of the PCI Express link (payload size, ASPM), error registers. Poller
+ * thread.
  *
  * @param pci
  *   The configuration space.

@@ -16,6 +16,9 @@
 #define EXP_CAP_VERSION 2
 #define EXP_PAYLOAD_256B 1 /* in Device Capabilities */
 #define EXP_LNKCAP_WIDTH_X1 (1 << 4)
+/* Of Link Control the client writes these; a function level reset leaves them alone. */
+#define EXP_LNKCTL_BITS (PCI_EXP_LNKCTL_ASPMC | PCI_EXP_LNKCTL_RCB | \
+			 PCI_EXP_LNKCTL_CCC | PCI_EXP_LNKCTL_ES)
 /* Not in the header: ASPM may be absent only if this is set. */
 #define EXP_LNKCAP_ASPM_OPTIONAL 0x00400000
 
@@ -132,9 +135,8 @@ express_link_define(struct rte_vfio_user_pci *pci, uint32_t off)
 	vfio_user_pci_define(pci, off + PCI_EXP_LNKCAP, 4,
 		   PCI_EXP_LNKCAP_SLS_2_5GB | EXP_LNKCAP_WIDTH_X1 |
 		   EXP_LNKCAP_ASPM_OPTIONAL, 0);
-	vfio_user_pci_define(pci, off + PCI_EXP_LNKCTL, 2, 0,
-		   PCI_EXP_LNKCTL_ASPMC | PCI_EXP_LNKCTL_RCB |
-		   PCI_EXP_LNKCTL_CCC | PCI_EXP_LNKCTL_ES);
+	vfio_user_pci_define(pci, off + PCI_EXP_LNKCTL, 2, 0, EXP_LNKCTL_BITS);
+	vfio_user_pci_define_sticky(pci, off + PCI_EXP_LNKCTL, 2, EXP_LNKCTL_BITS);
 	vfio_user_pci_define(pci, off + PCI_EXP_LNKSTA, 2,
 		   PCI_EXP_LNKSTA_CLS_2_5GB | PCI_EXP_LNKSTA_NLW_X1, 0);
 	vfio_user_pci_define(pci, off + PCI_EXP_LNKCAP2, 4,
@@ -162,6 +164,8 @@ express_device_define(struct rte_vfio_user_pci *pci, uint32_t off, uint32_t flag
 		   PCI_EXP_DEVCTL_RELAX_EN | PCI_EXP_DEVCTL_PAYLOAD |
 		   PCI_EXP_DEVCTL_EXT_TAG | PCI_EXP_DEVCTL_NOSNOOP_EN |
 		   PCI_EXP_DEVCTL_READRQ);
+	/* what packets on the link may be like is no matter of one function's reset */
+	vfio_user_pci_define_sticky(pci, off + PCI_EXP_DEVCTL, 2, PCI_EXP_DEVCTL_PAYLOAD);
 	vfio_user_pci_define_cleared(pci, off + PCI_EXP_DEVSTA, 2,
 		   PCI_EXP_DEVSTA_CED | PCI_EXP_DEVSTA_NFED |
 		   PCI_EXP_DEVSTA_FED | PCI_EXP_DEVSTA_URD);
