@@ -42,6 +42,8 @@ static struct rte_vfio_user_server *srv;
 static struct rte_vfio_user_pci *pci;
 static int cap; /* of MSI-X */
 static uint8_t seen[BAR_SIZE]; /* what the device model was asked for */
+static uint8_t written[BAR_SIZE];
+static uint32_t unaligned; /* calls of the device model with such data */
 
 /* -------------------------------------------------------------- fixtures */
 
@@ -68,7 +70,10 @@ model_cb(struct rte_vfio_user_server *server,
 	RTE_SET_USED(server);
 	RTE_SET_USED(priv);
 	memset(&seen[acc->offset], acc->is_write ? 'w' : 'r', acc->count);
-	if (!acc->is_write)
+	unaligned += (uintptr_t)acc->data % 8 != 0;
+	if (acc->is_write)
+		memcpy(&written[acc->offset], acc->data, acc->count);
+	else
 		memset(acc->data, MODEL_BYTE, acc->count);
 	return acc->count;
 }
@@ -97,6 +102,7 @@ setup(void)
 	cap = rte_vfio_user_pci_cap_msix_add(pci, 0, &msix);
 	TEST_ASSERT(cap > 0, "MSI-X: %d", cap);
 	memset(seen, 0, sizeof(seen));
+	unaligned = 0;
 	return TEST_SUCCESS;
 }
 
@@ -297,6 +303,30 @@ test_rest_of_the_bar(void)
 	return TEST_SUCCESS;
 }
 
+/* The device model gets aligned data of a part, too, wherever it begins. */
+static int
+test_split_alignment(void)
+{
+	uint8_t data[64] __rte_aligned(8);
+	uint32_t i, before, off;
+
+	for (before = 0; before <= 32; before++) {
+		for (i = 0; i < sizeof(data); i++)
+			data[i] = i;
+		off = TABLE_END - before;
+		bar_access(true, off, data, sizeof(data));
+		for (i = before; i < sizeof(data); i++)
+			TEST_ASSERT_EQUAL(written[off + i], i, "%u bytes in the table", before);
+		memset(data, 0, sizeof(data));
+		bar_access(false, off, data, sizeof(data));
+		for (i = 0; i < sizeof(data); i++)
+			TEST_ASSERT_EQUAL(data[i], i < before ? bar_read(off + i, 1) : MODEL_BYTE,
+					  "byte %u, %u in the table", i, before);
+	}
+	TEST_ASSERT_EQUAL(unaligned, 0, "%u calls with unaligned data", unaligned);
+	return TEST_SUCCESS;
+}
+
 /* ------------------------------------------------------------------ fuzz */
 
 /* xorshift: the same numbers in each run. */
@@ -365,7 +395,7 @@ static int
 test_fuzz(void)
 {
 	uint32_t table[NB_VECTORS * 4] = { 0 }, round, off, count, i, v;
-	uint8_t data[64], image[TABLE_END - TABLE];
+	uint8_t data[64] __rte_aligned(8), image[TABLE_END - TABLE] __rte_aligned(8);
 	bool masked[NB_VECTORS] = { false };
 
 	for (v = 0; v < NB_VECTORS; v++)
@@ -495,6 +525,7 @@ static struct unit_test_suite msix_suite = {
 		CASE(test_pba_is_read_only),
 		CASE(test_pending_bits),
 		CASE(test_rest_of_the_bar),
+		CASE(test_split_alignment),
 		CASE(test_fuzz),
 		CASE(test_msi_registers),
 		CASE(test_msi_without_masks),

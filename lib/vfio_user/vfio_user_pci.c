@@ -134,6 +134,32 @@ model_access(const struct vfio_user_pci_bar *bar,
 }
 
 /*
+ * The device model expects data that are aligned to 8 bytes. Up to 7 of the bytes
+ * in front make room, as they belong to the part before.
+ */
+static ssize_t
+aligned_access(const struct vfio_user_pci_bar *bar,
+	       const struct rte_vfio_user_region_access *part)
+{
+	struct rte_vfio_user_region_access moved = *part;
+	uint8_t front[8], *data = part->data;
+	size_t shift = (uintptr_t)data % sizeof(front);
+	ssize_t ret;
+
+	if (shift == 0)
+		return model_access(bar, part);
+	moved.data = data - shift;
+	memcpy(front, moved.data, shift);
+	if (part->is_write)
+		memmove(moved.data, data, part->count);
+	ret = model_access(bar, &moved);
+	if (!part->is_write)
+		memmove(data, moved.data, part->count);
+	memcpy(moved.data, front, shift);
+	return ret;
+}
+
+/*
  * A part of an access that is also about the MSI-X structures. It cannot be
  * completed later: the token stands for all of the access.
  */
@@ -141,7 +167,7 @@ static ssize_t
 part_access(const struct vfio_user_pci_bar *bar,
 	    const struct rte_vfio_user_region_access *part)
 {
-	ssize_t ret = model_access(bar, part);
+	ssize_t ret = aligned_access(bar, part);
 
 	if (ret != RTE_VFIO_USER_PENDING)
 		return ret;
