@@ -6,12 +6,17 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <linux/vfio.h>
 
 #include <rte_common.h>
 
+#include "vfio_user_server.h"
+
 #include "test.h"
+#include "test_fault.h"
 #include "test_vfio_user_pci.h"
 
 #define EXT_ID(off) (cfg_read(off, 4) & 0xffff)
@@ -397,6 +402,44 @@ test_bar_regions(void)
 	return TEST_SUCCESS;
 }
 
+/* After an error the server has nothing that leads to what is not there. */
+static int
+test_no_memory(void)
+{
+	const struct rte_vfio_user_mmap_area area = { .size = 4096, .fd = -1 };
+	struct rte_vfio_user_region_conf region = {
+		.size = 8192, .flags = RTE_VFIO_USER_REGION_F_RW, .areas = &area, .nb_areas = 1,
+	};
+	struct rte_vfio_user_pci *other = NULL;
+	unsigned int nth;
+	int ret = -ENOMEM;
+
+	if (!test_alloc_fail(0))
+		return TEST_SKIPPED; /* not linked for it */
+	region.fd = memfd_create("bar", MFD_CLOEXEC);
+	for (nth = 1; ret == -ENOMEM && nth < 64; nth++) {
+		test_alloc_fail(nth);
+		ret = rte_vfio_user_pci_bar_add(pci, 3, 0, &region);
+		test_alloc_fail(0);
+		TEST_ASSERT(ret == 0 || srv->regions.region[3].conf.size == 0,
+			    "allocation %u: BAR of %d", nth, ret);
+	}
+	close(region.fd);
+	TEST_ASSERT(ret == 0 && nth > 2, "%d after %u", ret, nth);
+	for (nth = 1; other == NULL && nth < 64; nth++) {
+		vfio_user_regions_set(&srv->regions, VFIO_PCI_CONFIG_REGION_INDEX,
+				      &(struct rte_vfio_user_region_conf){ .fd = -1 });
+		test_alloc_fail(nth);
+		other = rte_vfio_user_pci_create(srv, &pci_test_id);
+		test_alloc_fail(0);
+		TEST_ASSERT(other != NULL || srv->regions.region[VFIO_PCI_CONFIG_REGION_INDEX]
+			    .conf.size == 0, "allocation %u: configuration space", nth);
+	}
+	TEST_ASSERT(other != NULL && nth > 2, "never created");
+	rte_vfio_user_pci_destroy(other);
+	return TEST_SUCCESS;
+}
+
 static int
 test_rom(void)
 {
@@ -449,6 +492,7 @@ static struct unit_test_suite pci_caps_suite = {
 		TEST_CASE_ST(pci_setup, pci_teardown, test_aer),
 		TEST_CASE_ST(pci_setup, pci_teardown, test_config_set),
 		TEST_CASE_ST(pci_setup, pci_teardown, test_bar_regions),
+		TEST_CASE_ST(pci_setup, pci_teardown, test_no_memory),
 		TEST_CASE_ST(pci_setup, pci_teardown, test_rom),
 		TEST_CASE_ST(pci_setup, pci_teardown, test_started),
 		TEST_CASES_END()

@@ -50,18 +50,20 @@ header_define(struct rte_vfio_user_pci *pci,
 	memset(pci->used, true, PCI_STD_HEADER_SIZEOF);
 }
 
-/* What the server has to know: the space, and INTx if there is a pin. */
+/*
+ * What the server has to know: the space, and INTx if there is a pin. The space
+ * last, as it leads here.
+ */
 static int
 server_describe(struct rte_vfio_user_pci *pci, uint8_t intx_pin)
 {
-	int ret;
+	int ret = 0;
 
-	ret = vfio_user_pci_region_set(pci);
-	if (ret < 0 || intx_pin == 0)
-		return ret;
-	return rte_vfio_user_server_irq_set(pci->srv, VFIO_PCI_INTX_IRQ_INDEX, 1,
-			VFIO_IRQ_INFO_EVENTFD | VFIO_IRQ_INFO_MASKABLE |
-			VFIO_IRQ_INFO_AUTOMASKED);
+	if (intx_pin != 0)
+		ret = rte_vfio_user_server_irq_set(pci->srv, VFIO_PCI_INTX_IRQ_INDEX, 1,
+				VFIO_IRQ_INFO_EVENTFD | VFIO_IRQ_INFO_MASKABLE |
+				VFIO_IRQ_INFO_AUTOMASKED);
+	return ret < 0 ? ret : vfio_user_pci_region_set(pci);
 }
 
 struct rte_vfio_user_pci *
@@ -304,6 +306,7 @@ rte_vfio_user_pci_bar_add(struct rte_vfio_user_pci *pci, uint32_t bar,
 			  uint32_t flags,
 			  const struct rte_vfio_user_region_conf *region)
 {
+	const struct rte_vfio_user_region_conf none = { .fd = -1 };
 	bool mem64 = flags & RTE_VFIO_USER_PCI_BAR_MEM64;
 	struct vfio_user_pci_bar *b;
 	int ret;
@@ -318,8 +321,10 @@ rte_vfio_user_pci_bar_add(struct rte_vfio_user_pci *pci, uint32_t bar,
 	if (ret < 0)
 		return ret;
 	ret = bar_fill(b, region);
-	if (ret < 0)
+	if (ret < 0) {
+		bar_region_set(pci, bar, &none);
 		return ret;
+	}
 	b->pci = pci;
 	b->size = region->size;
 	b->flags = flags;
