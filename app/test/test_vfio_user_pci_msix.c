@@ -22,6 +22,7 @@
 
 #include <rte_vfio_user_pci.h>
 #include <rte_vfio_user_server.h>
+#include <rte_vfio_user_stats.h>
 
 #include "test.h"
 #include "vfio_user_pci.h"
@@ -515,6 +516,23 @@ test_trigger_arguments(void)
 
 #define CASE(fn) TEST_CASE_ST(setup, teardown, fn)
 
+/* An interrupt that nobody listens to is counted once. */
+static int
+test_counted_once(void)
+{
+	struct rte_vfio_user_stats stats;
+
+	TEST_ASSERT(msi_add(1, 0) > 0, "MSI");
+	cfg_write(cap + PCI_MSIX_FLAGS, 2, PCI_MSIX_FLAGS_ENABLE);
+	cfg_write(cap + PCI_MSIX_FLAGS, 2, 0); /* what is left is MSI */
+	DO(rte_vfio_user_server_start(srv));
+	TEST_ASSERT_EQUAL(rte_vfio_user_pci_irq_trigger(pci, 0), -ENOENT, "not in use");
+	DO(rte_vfio_user_server_stats_get(srv, &stats));
+	TEST_ASSERT_EQUAL(stats.irqs_unassigned, 1, "counted %d times",
+			  (int)stats.irqs_unassigned);
+	return TEST_SUCCESS;
+}
+
 static struct unit_test_suite msix_suite = {
 	.suite_name = "vfio-user MSI-X table and MSI registers",
 	.setup = suite_setup,
@@ -531,6 +549,7 @@ static struct unit_test_suite msix_suite = {
 		CASE(test_msi_without_masks),
 		CASE(test_msi_arguments),
 		CASE(test_trigger_arguments),
+		CASE(test_counted_once),
 		TEST_CASES_END()
 	},
 };

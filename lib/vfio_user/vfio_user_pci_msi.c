@@ -179,9 +179,9 @@ in_use(const struct rte_vfio_user_pci *pci, uint32_t index,
 		rte_vfio_user_server_irq_count(pci->srv, index) > 0;
 }
 
-/* Nobody listens where the trigger went first. */
+/* Nobody listens where the trigger went first, by that route. */
 static int
-trigger_other(struct rte_vfio_user_pci *pci, uint32_t vector)
+trigger_other(struct rte_vfio_user_pci *pci, uint32_t vector, uint64_t route)
 {
 	const struct vfio_user_pci_msi_cap *msix = &pci->msi.msix;
 	const struct vfio_user_pci_msi_cap *msi = &pci->msi.msi;
@@ -190,7 +190,8 @@ trigger_other(struct rte_vfio_user_pci *pci, uint32_t vector)
 	if (vectors != 0 && vector >= vectors)
 		return vfio_user_misuse("rte_vfio_user_pci_irq_trigger");
 	/* The client enabled nothing: it may have assigned eventfds to MSI. */
-	if (msi->vectors != 0 && use_get(msi) == VFIO_USER_PCI_MSI_UNTOUCHED &&
+	if (msi->vectors != 0 && ROUTE_INDEX(route) != MSI &&
+	    use_get(msi) == VFIO_USER_PCI_MSI_UNTOUCHED &&
 	    use_get(msix) != VFIO_USER_PCI_MSI_ON &&
 	    rte_vfio_user_server_irq_trigger(pci->srv, MSI,
 					     vector & (msi->vectors - 1)) == 0)
@@ -210,7 +211,7 @@ rte_vfio_user_pci_irq_trigger(struct rte_vfio_user_pci *pci, uint32_t vector)
 	    likely(rte_vfio_user_server_irq_trigger(pci->srv, ROUTE_INDEX(route),
 						    vector & ROUTE_BITS(route)) == 0))
 		return 0;
-	return trigger_other(pci, vector);
+	return trigger_other(pci, vector, route);
 }
 
 bool
