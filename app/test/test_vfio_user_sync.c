@@ -102,6 +102,8 @@ test_nobody_inside(void)
 	rte_vfio_user_dma_begin(reader);
 	rte_vfio_user_dma_end(reader);
 	TEST_ASSERT_EQUAL(rte_vfio_user_server_sync(loop.srv), 0, "at once");
+	TEST_ASSERT(rte_vfio_user_server_poll(loop.srv) >= 0, "poll");
+	TEST_ASSERT_EQUAL(synced_count, 0, "told what nobody waits for");
 	return TEST_SUCCESS;
 }
 
@@ -127,6 +129,22 @@ test_inside(void)
 	rte_vfio_user_dma_end(reader);
 	WAIT_FOR(readable(10) && rte_vfio_user_server_poll(loop.srv) >= 0 && synced >= second);
 	TEST_ASSERT_EQUAL(synced_count, 2, "told once");
+	return TEST_SUCCESS;
+}
+
+/* One that was waited for and not told of is told by the number that follows it. */
+static int
+test_over_before_told(void)
+{
+	uint64_t first;
+
+	rte_vfio_user_dma_begin(reader);
+	first = rte_vfio_user_server_sync(loop.srv);
+	TEST_ASSERT(first != 0, "a section is open");
+	rte_vfio_user_dma_end(reader);
+	TEST_ASSERT_EQUAL(rte_vfio_user_server_sync(loop.srv), 0, "at once");
+	TEST_ASSERT(rte_vfio_user_server_poll(loop.srv) >= 0, "poll");
+	TEST_ASSERT(synced_count == 1 && synced >= first, "not told");
 	return TEST_SUCCESS;
 }
 
@@ -235,6 +253,7 @@ static struct unit_test_suite suite = {
 	.unit_test_cases = {
 		CASE(test_nobody_inside),
 		CASE(test_inside),
+		CASE(test_over_before_told),
 		CASE(test_overlapping),
 		CASE(test_with_unmap),
 		CASE(test_in_unmap),

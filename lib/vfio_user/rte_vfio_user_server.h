@@ -951,6 +951,8 @@ rte_vfio_user_dma_end(struct rte_vfio_user_dma_reader *reader)
  *   - 0: no section is open, or all that were have ended
  *   - a number: the synced() callback is called with it, or with a higher one,
  *     by a later poll(), whose file descriptor becomes readable. Numbers ascend.
+ *     A device that is destroyed first is not told: all sections have ended when
+ *     rte_vfio_user_server_destroy() returns.
  */
 __rte_experimental
 uint64_t

@@ -54,12 +54,16 @@ uint64_t
 rte_vfio_user_server_sync(struct rte_vfio_user_server *srv)
 {
 	uint64_t number;
+	bool untold;
 
 	if (srv == NULL) {
 		VFIO_USER_LOG(ERR, "%s: no server", __func__);
 		return 0;
 	}
+	untold = srv->synced != srv->dma.sync_asked;
 	number = vfio_user_dma_sync(&srv->dma);
+	if (number == 0 && !untold)
+		srv->synced = srv->dma.sync_done; /* nobody waits for it */
 	if (number != 0 && !srv->polling)
 		vfio_user_server_wake(srv); /* arms the timer */
 	return number;
