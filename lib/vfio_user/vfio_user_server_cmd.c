@@ -181,46 +181,41 @@ vfio_user_server_release_held(struct rte_vfio_user_server *srv)
 	}
 }
 
+/* Takes the fd. */
 static int
-add_mapping(struct rte_vfio_user_server *srv, struct vfio_user_msg *msg)
+add_mapping(struct rte_vfio_user_server *srv, const struct vfio_user_dma_map *map, int fd)
 {
 	struct vfio_user_dma_region *region;
-	struct vfio_user_dma_map map;
 	int ret;
 
-	ret = vfio_user_decode_dma_map(msg->payload, msg->fds.nb, &map);
-	if (ret < 0)
+	ret = vfio_user_dma_add(&srv->dma, map, fd, &region);
+	if (ret < 0 || srv->dma_ops.map == NULL)
 		return ret;
-	ret = vfio_user_dma_add(&srv->dma, &map, vfio_user_fds_take(&msg->fds, 0),
-				&region);
-	vfio_user_trace_dma_map(srv, map.addr, map.size, ret);
-	if (ret < 0)
-		return ret;
-	if (srv->dma_ops.map != NULL) {
-		ret = srv->dma_ops.map(srv, &region->info, srv->dma_priv);
-		if (ret < 0) {
-			/* without memory for it the refused mapping stays until the end */
-			if (vfio_user_dma_remove(&srv->dma, region) < 0)
-				return -ENOMEM;
-			return ret;
-		}
-	}
-	return 0;
+	ret = srv->dma_ops.map(srv, &region->info, srv->dma_priv);
+	/* without memory for it the refused mapping stays until the end */
+	if (ret < 0 && vfio_user_dma_remove(&srv->dma, region) < 0)
+		return -ENOMEM;
+	return RTE_MIN(ret, 0);
 }
 
 static int
 do_dma_map(struct rte_vfio_user_server *srv, struct vfio_user_msg *msg)
 {
 	struct vfio_user_held_reply *held = NULL;
+	struct vfio_user_dma_map map;
 	int ret;
 
+	ret = vfio_user_decode_dma_map(msg->payload, msg->fds.nb, &map);
+	if (ret < 0)
+		return ret;
 	if (!STAILQ_EMPTY(&srv->held)) {
 		/* first: what is mapped must be answered as mapped */
 		held = malloc(sizeof(*held));
 		if (held == NULL)
 			return -ENOMEM;
 	}
-	ret = add_mapping(srv, msg);
+	ret = add_mapping(srv, &map, vfio_user_fds_take(&msg->fds, 0));
+	vfio_user_trace_dma_map(srv, map.addr, map.size, ret);
 	if (ret < 0) {
 		free(held);
 		return ret;

@@ -14,6 +14,7 @@
 #include <rte_common.h>
 
 #include "vfio_user_server.h"
+#include "vfio_user_trace.h"
 
 #define MAX_EVENTS 16
 
@@ -144,6 +145,8 @@ vfio_user_server_drop(struct rte_vfio_user_server *srv, const char *why)
 	if (srv->dma_ops.unmap != NULL)
 		TAILQ_FOREACH(region, &srv->dma.regions, next)
 			srv->dma_ops.unmap(srv, &region->info, srv->dma_priv);
+	if (!TAILQ_EMPTY(&srv->dma.regions))
+		vfio_user_trace_dma_unmap(srv, 0, 0, 0);
 	vfio_user_dma_remove_all(&srv->dma);
 	vfio_user_irqs_release(&srv->irqs);
 	srv->closing = false;

@@ -10,6 +10,7 @@ import pytest
 
 import tool as helpers
 import telemetry
+import vfio_user_wire as vu
 
 EVENT = re.compile(r"lib\.([\w.]+): \{.*?\}, \{ (.*) \}$")
 
@@ -29,7 +30,11 @@ def read_trace(folder):
 @pytest.fixture
 def run(build, tmp_path):
     """A demo device that a client has used: its counters and its trace."""
-    def trace(pattern):
+    def use():
+        subprocess.run([build("examples", "vfio_user_client"), tmp_path / "demo.sock"],
+                       stdout=subprocess.DEVNULL, timeout=helpers.LIMIT, check=True)
+
+    def trace(pattern, use=use):
         folder = tmp_path / "trace"
         demo = telemetry.Process(build("examples", "vfio_user_demo"), "--trace=" + pattern,
                                  "--trace-dir=%s" % folder, "--trace-bufsz=16M", "--",
@@ -37,8 +42,7 @@ def run(build, tmp_path):
         try:
             demo.wait_line("listening")
             demo.connect()
-            subprocess.run([build("examples", "vfio_user_client"), tmp_path / "demo.sock"],
-                           stdout=subprocess.DEVNULL, timeout=helpers.LIMIT, check=True)
+            use()
             stats = demo.ask("/vfio_user/stats,1")
         finally:
             demo.end()
@@ -76,6 +80,21 @@ def test_a_request_in_order(run):
     assert [name.split(".", 1)[1] for name, _ in maps[:4]] == ["recv", "dispatch", "dma.map",
                                                               "reply"]
     assert maps[0][1]["msg_id"] == maps[3][1]["msg_id"] and maps[2][1]["ret"] == 0
+
+
+def test_mappings_end(run, tmp_path):
+    """Those of a client that leaves, too."""
+    def use():
+        peer = vu.Client.connect(str(tmp_path / "demo.sock"))
+        peer.negotiate()
+        peer.dma_map(0x10000, 0x1000)
+        peer.dma_map(0x20000, 0x1000)
+        peer.close()
+
+    _, events = run("lib.vfio_user.dma.*", use)
+    assert [(name.rsplit(".", 1)[1], fields["iova"], fields["size"], fields["ret"])
+            for name, fields in events] == [("map", 0x10000, 0x1000, 0),
+                                            ("map", 0x20000, 0x1000, 0), ("unmap", 0, 0, 0)]
 
 
 def test_one_of_them(run):
