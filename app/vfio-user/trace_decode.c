@@ -139,12 +139,14 @@ show_version(struct fields *f, struct rest *rest)
 	const char *text;
 	json_t *root;
 	char *clean;
+	size_t len;
 
 	if (!SHOW(f, rest, version_members, sizeof(struct vfio_user_version)) ||
 	    rest->len == 0)
 		return;
 	text = (const char *)rest->data;
-	root = json_loadb(text, strnlen(text, rest->len), 0, NULL);
+	len = strnlen(text, rest->len);
+	root = json_loadb(text, len, 0, NULL);
 	clean = json_dumps(root, JSON_COMPACT | JSON_ENSURE_ASCII);
 	json_decref(root);
 	if (clean != NULL) {
@@ -152,12 +154,12 @@ show_version(struct fields *f, struct rest *rest)
 		free(clean);
 	} else {
 		fields_string(f, "data_string", text,
-			      RTE_MIN(rest->len, (uint64_t)VFIO_USER_MAX_VERSION_DATA));
+			      RTE_MIN(len, (size_t)VFIO_USER_MAX_VERSION_DATA));
 		fields_note(f, "not a JSON text");
 	}
-	if (rest->len == rest->total && rest->data[rest->len - 1] != '\0')
+	if (len == rest->total)
 		fields_note(f, "no NUL at the end");
-	skip(rest, rest->total);
+	skip(rest, len == rest->len ? rest->total : len + 1);
 }
 
 /* ----------------------------------------------------------------- DMA */
@@ -193,7 +195,10 @@ show_bitmap(struct fields *f, struct rest *rest)
 	for (i = 0; i < rest->len; i++)
 		dirty += (uint64_t)__builtin_popcount(rest->data[i]);
 	fields_num(f, "bitmap_bytes", rest->total);
-	fields_num(f, "dirty_pages", dirty);
+	if (rest->len == rest->total)
+		fields_num(f, "dirty_pages", dirty);
+	else
+		fields_note(f, "the bitmap is too long to be counted");
 	show_rest(f, "bitmap", rest);
 }
 
@@ -222,8 +227,9 @@ static const struct member dma_access32_members[] = {
 };
 
 /*
- * Clients of QEMU 10.x reply with a count of 32 bits and the data behind it;
- * their error replies and some replies to DMA_WRITE are the header alone.
+ * In the specification the reply to a DMA_WRITE has a count of 32 bits, in others
+ * one of 64 bits, or is the header alone. Clients of QEMU 10.x reply to a DMA_READ
+ * with a count of 32 bits and the data behind it; their errors are the header alone.
  */
 static void
 show_dma_access(struct fields *f, const struct trace_msg *msg, struct rest *rest)
@@ -235,11 +241,12 @@ show_dma_access(struct fields *f, const struct trace_msg *msg, struct rest *rest
 
 	if (reply && rest->total == 0)
 		return;
-	if (reply && read && rest->len >= short_size) {
-		count = number_at(rest->data + 8, 4);
+	if (reply && rest->len >= short_size) {
+		count = read ? number_at(rest->data + 8, 4) : 0;
 		if (rest->total == short_size + count) {
 			SHOW(f, rest, dma_access32_members, short_size);
-			fields_note(f, "the count has 32 bits");
+			if (read)
+				fields_note(f, "the count has 32 bits");
 			show_rest(f, "data", rest);
 			return;
 		}
@@ -289,6 +296,19 @@ static const struct member cap_type_members[] = {
 	{ "subtype", 4, 4, HEX, NULL },
 };
 
+/* Entries that are not shown, by what the peer says. */
+static void
+end_list(struct fields *f, struct rest *rest, uint64_t more, uint32_t size)
+{
+	if (more == 0)
+		return;
+	if (more > rest->total / size)
+		fields_note(f, "the list is longer than the message");
+	else
+		fields_num(f, "more", more);
+	skip(rest, rest->total);
+}
+
 /* A list of structures; nb is what the peer says. */
 static void
 show_list(struct fields *f, const char *name, struct rest *rest, uint64_t nb,
@@ -303,13 +323,7 @@ show_list(struct fields *f, const char *name, struct rest *rest, uint64_t nb,
 		fields_close(f, '}');
 	}
 	fields_close(f, ']');
-	if (i == nb)
-		return;
-	if (nb - i > rest->total / size)
-		fields_note(f, "the list is longer than the message");
-	else
-		fields_num(f, "more", nb - i);
-	skip(rest, rest->total);
+	end_list(f, rest, nb - i, size);
 }
 
 #define SHOW_LIST(f, name, rest, nb, members, size) \
@@ -443,8 +457,7 @@ show_io_fds(struct fields *f, const struct trace_msg *msg, struct rest *rest)
 		fields_close(f, '}');
 	}
 	fields_close(f, ']');
-	if (count > i && rest->total < size)
-		fields_note(f, "the list is longer than the message");
+	end_list(f, rest, count - i, size);
 }
 
 /* ---------------------------------------------------------- interrupts */
@@ -544,12 +557,7 @@ show_multi(struct fields *f, const struct trace_msg *msg, struct rest *rest)
 		skip(rest, sizeof(wr));
 	}
 	fields_close(f, ']');
-	if (count - i > rest->total / sizeof(wr))
-		fields_note(f, "the list is longer than the message");
-	else if (count > i)
-		fields_num(f, "more", count - i);
-	if (count > i)
-		skip(rest, rest->total);
+	end_list(f, rest, count - i, sizeof(wr));
 }
 
 /* ----------------------------------------------------------- migration */

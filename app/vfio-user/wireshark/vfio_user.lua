@@ -261,7 +261,7 @@ end
 
 function Reader:rest(what)
     if self:left() > 0 then
-        self.tree:add(what, self.range(self.pos))
+        self.tree:add(what, self.range(self.pos, self:left()))
     end
     self.pos = self.len
 end
@@ -317,7 +317,8 @@ show[1] = function(r, m)
     r:add(f.major, 2)
     r:add(f.minor, 2)
     if r:left() > 0 then
-        m.info = r.range(r.pos):stringz()
+        -- a peer's text, which may have no NUL, or bytes that a terminal obeys
+        m.info = r.range(r.pos):raw():match("^[^\0]*"):gsub("[^ -~]", ".")
         r:rest(f.json)
     end
 end
@@ -375,7 +376,7 @@ local function show_fds_area(r)
     r:u32(f.reserved)
 end
 
-local function show_cap(r, id, stop)
+local function show_cap(r, id)
     if id == 1 or id == 0x8001 then
         local nr_areas = r:u32(f.cap_nr_areas)
         r:u32(f.cap_reserved)
@@ -385,8 +386,8 @@ local function show_cap(r, id, stop)
     elseif id == 2 then
         r:u32(f.cap_type)
         r:u32(f.cap_subtype)
-    elseif stop > r.pos and stop <= r.len then
-        r:add(f.cap_data, stop - r.pos)
+    else
+        r:rest(f.cap_data)
     end
 end
 
@@ -405,7 +406,12 @@ local function show_caps(r, offset)
         local following = r:u32(f.cap_next)
         local id = r.little and range:le_uint() or range:uint()
         r.tree:append_text(": " .. (CAPS[id] or id))
-        show_cap(r, id, following ~= 0 and following or r.len)
+        local len, total = r.len, r.total
+        if following >= r.pos and following <= len then
+            r.len, r.total = following, following -- it ends where the next one begins
+        end
+        show_cap(r, id)
+        r.len, r.total = len, total
         offset = following
     end
     r.tree = parent
@@ -471,8 +477,13 @@ show[8] = function(r, m)
         return
     end
     m.info = string.format("%s start %d count %d", IRQS[index] or index, start, count)
-    if math.floor(flags / 2) % 2 == 1 then
-        r:add(f.irq_bools, math.min(count, r:left()))
+    if math.floor(flags / 2) % 2 == 1 and count > 0 then
+        if count > r.total - r.pos then
+            r.tree:add_proto_expert_info(e.short, "The list is longer than the message")
+        end
+        if r:left() > 0 then
+            r:add(f.irq_bools, math.min(count, r:left()))
+        end
     end
 end
 
@@ -499,25 +510,25 @@ end
 show[9] = show_access
 show[10] = show_access
 
--- QEMU 10.x replies to a DMA_READ with a count of 32 bits.
+-- In the specification the reply to a DMA_WRITE has a count of 32 bits; in QEMU 10.x
+-- that to a DMA_READ has, too.
 local function show_dma(r, m)
     if m.reply and r.total == 0 then
         return
     end
     local addr, range = r:u64(f.addr), r:left() >= 4 and r.range(r.pos, 4)
     local count = range and (r.little and range:le_uint() or range:uint())
-    if m.reply and m.command == 11 and count and r.total == 12 + count then
+    if m.reply and count and r.total == 12 + (m.command == 11 and count or 0) then
         r:u32(f.count)
     else
         count = r:u64(f.count64)
         if count == nil then
             return
         end
-        count = small(count)
     end
-    m.info = string.format("0x%s count %d", addr:tohex(), count)
+    m.info = string.format("0x%s count %s", addr:tohex(), tostring(count))
     if (m.command == 11) == m.reply then
-        show_data(r, count)
+        show_data(r, small(count))
     end
 end
 show[11] = show_dma
