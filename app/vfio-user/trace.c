@@ -2,6 +2,7 @@
  * Copyright(c) 2026 dpdk-vfio-user contributors
  */
 
+#include <ctype.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -10,6 +11,7 @@
 #include <sys/resource.h>
 
 #include "cmd.h"
+#include "names.h"
 #include "tool.h"
 #include "trace_names.h"
 #include "trace_proxy.h"
@@ -84,6 +86,8 @@ add_command(struct trace_sink_conf *conf, const char *word)
 {
 	int command = trace_command_of(word);
 
+	if (command < 0 && isdigit((unsigned char)word[0]))
+		command = (int)parse_number(word, "--command", UINT16_MAX);
 	if (command < 0)
 		usage(&cmd_trace, "unknown command of the protocol '%s'", word);
 	conf->by_command = true;
@@ -93,13 +97,13 @@ add_command(struct trace_sink_conf *conf, const char *word)
 static void
 add_region(struct trace_sink_conf *conf, const char *word)
 {
-	int64_t region = trace_region_of(word);
+	uint32_t region = region_parse(word);
 
-	if (region < 0)
-		usage(&cmd_trace, "unknown region '%s'", word);
+	if (region == UINT32_MAX)
+		usage(&cmd_trace, "there is no region %s", word);
 	if (conf->nb_regions == TRACE_MAX_REGIONS)
 		usage(&cmd_trace, "more than %d regions", TRACE_MAX_REGIONS);
-	conf->regions[conf->nb_regions++] = (uint32_t)region;
+	conf->regions[conf->nb_regions++] = region;
 }
 
 static void

@@ -2,7 +2,6 @@
  * Copyright(c) 2026 dpdk-vfio-user contributors
  */
 
-#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -188,26 +187,15 @@ trace_command_name(uint16_t command)
 	return trace_name_of(commands, command);
 }
 
-/* A number up to max, or that of a name, or -1. */
-static int64_t
-number_of(const struct trace_name *names, const char *text, uint32_t max)
-{
-	unsigned long number;
-	char *end;
-
-	for (; names->name != NULL; names++)
-		if (strcasecmp(names->name, text) == 0)
-			return names->value;
-	if (text[0] < '0' || text[0] > '9')
-		return -1;
-	number = strtoul(text, &end, 0);
-	return *end == '\0' && number <= max ? (int64_t)number : -1;
-}
-
 int
 trace_command_of(const char *name)
 {
-	return (int)number_of(commands, name, UINT16_MAX);
+	const struct trace_name *command;
+
+	for (command = commands; command->name != NULL; command++)
+		if (strcasecmp(command->name, name) == 0)
+			return (int)command->value;
+	return -1;
 }
 
 const char *
@@ -220,10 +208,4 @@ const char *
 trace_region_name(uint32_t index)
 {
 	return trace_name_of(regions, index);
-}
-
-int64_t
-trace_region_of(const char *name)
-{
-	return number_of(regions, name, UINT32_MAX - 1);
 }

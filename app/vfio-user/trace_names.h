@@ -21,7 +21,7 @@
 /** Name of a command; NULL if unknown. */
 const char *trace_command_name(uint16_t command);
 
-/** Number of a command by its name or as a number; -1 if there is none. */
+/** Number of a command by its name; -1 if there is none. */
 int trace_command_of(const char *name);
 
 /** Name of an errno; NULL if unknown. */
@@ -29,9 +29,6 @@ const char *trace_errno_name(uint32_t error);
 
 /** Name of a region of a PCI device; NULL for others. */
 const char *trace_region_name(uint32_t index);
-
-/** Number of a region by its name or as a number; -1 if there is none. */
-int64_t trace_region_of(const char *name);
 
 extern const struct trace_name trace_dma_map_flags[];
 extern const struct trace_name trace_dma_unmap_flags[];

@@ -317,7 +317,9 @@ def test_latencies(start, fake):
 @pytest.mark.parametrize("options, wanted", [
     (["--command", "REGION_READ"], {"REGION_READ": 4}),
     (["--command", "region_read", "--command", "13"], {"REGION_READ": 4, "DEVICE_RESET": 2}),
+    (["--command", "010"], {"REGION_WRITE": 3}),  # no number is octal
     (["--region", "2"], {"DEVICE_GET_REGION_INFO": 2}),
+    (["--region", "0x2"], {"DEVICE_GET_REGION_INFO": 2}),
     (["--region", "config"], {"REGION_WRITE": 1}),
     (["--region", "1", "--command", "REGION_WRITE_MULTI"], {"REGION_WRITE_MULTI": 1}),
     (["--region", "1"], {"REGION_READ": 4, "REGION_WRITE": 2, "REGION_WRITE_MULTI": 1}),
@@ -588,6 +590,7 @@ def test_wireshark_spoiled(start, fake):
     rows = tracing.tshark(outputs["pcapng"].output, "-T", "fields", "-E", "occurrence=f",
                           "-e", "vfio_user.command", "-e", "vfio_user.argsz").splitlines()
     assert len(rows) == len(shown) == len(messages)
+    assert "malformed" in tracing.tshark(outputs["pcapng"].output, "-V").lower()
     for row, msg in zip(rows, shown):
         command, argsz = row.split("\t")
         assert int(command) == msg["command_id"]

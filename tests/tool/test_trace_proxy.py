@@ -592,7 +592,9 @@ def test_stale_socket(start, program, tmp_path, fake):
     (["-l", "a", "-c", "b", "c"], "unexpected argument"),
     (["-l", "a", "-c", "b", "-f", "xml"], "unknown format"),
     (["-l", "a", "-c", "b", "--command", "NOTHING"], "NOTHING"),
+    (["-l", "a", "-c", "b", "--command", "65536"], "too large"),
     (["-l", "a", "-c", "b", "--region", "BAR9"], "BAR9"),
+    (["-l", "a", "-c", "b", "--region", "0xffffffff"], "no region"),
     (["-l", "a" * 108, "-c", "b"], "socket path"),
 ])
 def test_usage(program, options, text):
