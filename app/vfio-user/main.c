@@ -4,8 +4,11 @@
 
 /* dpdk-vfio-user: looks at, drives and measures vfio-user devices. */
 
+#include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <rte_vfio_user_common.h>
 
@@ -61,12 +64,28 @@ option(const char *word)
 	return stdout_end();
 }
 
+/*
+ * Where a shell closed one of these, the next file would take its place: a socket
+ * that became stdout would be sent what is printed. This one fails as before.
+ */
+static void
+reserve_standard_fds(void)
+{
+	int fd;
+
+	for (fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0 &&
+		    open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) < 0)
+			exit(STATUS_FAILED);
+}
+
 int
 main(int argc, char **argv)
 {
 	enum status status;
 	unsigned int i;
 
+	reserve_standard_fds();
 	if (argc < 2)
 		usage(NULL, "no command given");
 	if (argv[1][0] == '-')

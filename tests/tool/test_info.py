@@ -56,6 +56,24 @@ def test_output_that_cannot_be_written(tool, demo):
     assert done.returncode == t.FAILED and b"cannot write the output" in done.stderr
 
 
+@pytest.mark.parametrize("closed, words", [
+    (">&-", ["read", "SOCK", "bar2", "0", "all", "-o", "-"]),
+    (">&-", ["info", "SOCK"]),
+    ("<&-", ["write", "SOCK", "bar2", "0", "-i", "-"]),
+    ("2>&-", ["read", "SOCK", "bar2", "0", "all", "-o", "-"]),
+])
+def test_closed_standard_files(tool, demo, closed, words):
+    """No other file takes the place of stdin, stdout or stderr."""
+    words = [str(demo.path) if word == "SOCK" else word for word in words]
+    done = subprocess.run(["sh", "-c", 'exec "$@" ' + closed, "sh", tool.path, *words],
+                          stdin=subprocess.DEVNULL, capture_output=True, check=False,
+                          timeout=t.LIMIT)
+    if closed == "2>&-":
+        assert done.returncode == t.OK and len(done.stdout) == 65536
+    else:
+        assert done.returncode == t.FAILED and b"Bad file descriptor" in done.stderr, done
+
+
 # -- servers that lie
 
 def test_info_of_a_played_device(tool, device):
