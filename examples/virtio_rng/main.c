@@ -23,6 +23,7 @@
 #include <rte_eal.h>
 #include <rte_errno.h>
 #include <rte_log.h>
+#include <rte_vfio_user_sigbus.h>
 
 #include "device.h"
 
@@ -197,6 +198,8 @@ main(int argc, char **argv)
 		usage();
 		ret = 2;
 	} else {
+		/* A client that truncates its memory costs its connection only. */
+		rte_vfio_user_sigbus_enable();
 		ret = run(&rng, &options, signal_fd);
 		if (ret < 0)
 			fprintf(stderr, "virtio_rng: %s: %s\n", options.sock_path, strerror(-ret));

@@ -90,10 +90,19 @@ class Driver:
 
     def post(self, queue, *parts, count=1):
         """Put a buffer into a queue so many times and then notify the device; do not wait."""
+        self.add(queue, *parts, count=count)
+        self.command("kick", queue)
+
+    def add(self, queue, *parts, count=1):
+        """Put a buffer into a queue so many times."""
         words = list(map(descriptor, parts))
         for _ in range(count):
             self.command("add", queue, *words)
-        self.command("kick", queue)
+
+    def truncate(self, queue):
+        """Take the memory away by truncating its file, notify the device, and end."""
+        self.command("truncate", queue)
+        self.kill()
 
     def collect(self, queue, count):
         """Wait until so many posted buffers are back."""

@@ -106,6 +106,19 @@ def test_killed_in_the_middle(server, start):
     all_free(server)
 
 
+def test_truncated_memory(server, start):
+    """A driver that truncates its memory, with requests in it and on their way."""
+    for _ in range(3):
+        device = start()
+        session = device.cipher(AES_CBC, bytes(16), ENCRYPT)
+        header = crypto.cipher_header(session, ENCRYPT, 16, SIZE, SIZE)
+        device.driver.add(device.data, header, IV, bytes(SIZE), SIZE, 1, count=MANY // 2)
+        device.driver.command("kick", device.data)
+        device.driver.truncate(device.data)
+    works(start())
+    all_free(server)
+
+
 def test_server_ends_in_the_middle(build, drive):
     """A server that is told to end waits for its cryptodev and gives everything back."""
     serving = conftest.serve(build, "virtio_crypto", conftest.EAL)

@@ -73,3 +73,12 @@ def test_next_client(rng_server, drive):
             rng.post(0, 4096)
         rng.kill()
     assert random_bytes(drive(rng_server), 64)
+
+
+def test_truncated_memory(rng_server, drive):
+    """A client that truncates its memory, rings included, costs its connection only."""
+    for _ in range(3):
+        rng = drive(rng_server)
+        rng.add(0, 4096, count=4)
+        rng.truncate(0)
+    assert random_bytes(drive(rng_server), 64)

@@ -16,6 +16,8 @@
  *   reset                  "reset" when the device is set up again
  *   status                 "status HEX"
  *   config OFFSET LENGTH   "config HEX"
+ *   truncate QUEUE         "truncate" when the memory has no byte any more and the
+ *                          device is notified, if it is still there; the last command
  */
 
 #include <errno.h>
@@ -282,6 +284,17 @@ cmd_config(struct shell *shell)
 	printf("\n");
 }
 
+static void
+cmd_truncate(struct shell *shell)
+{
+	struct virtio_driver_queue *queue = queue_parse(shell);
+
+	if (ftruncate(shell->drv.fd, 0) < 0)
+		die(errno, "cannot truncate");
+	virtio_driver_kick(queue); /* touches no memory */
+	printf("truncate\n");
+}
+
 static const struct {
 	const char *name;
 	void (*run)(struct shell *shell);
@@ -293,6 +306,7 @@ static const struct {
 	{ "reset", cmd_reset },
 	{ "status", cmd_status },
 	{ "config", cmd_config },
+	{ "truncate", cmd_truncate },
 };
 
 static void
