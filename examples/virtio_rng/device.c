@@ -43,10 +43,10 @@ allowance_refill(struct rng *rng)
 		rng->allowance = UINT64_MAX;
 		return;
 	}
-	more = (uint64_t)((double)elapsed * rng->rate / NS_PER_S);
+	more = elapsed * rng->rate / NS_PER_S; /* below 2^64: the rate is below 2^32 */
 	if (more == 0)
 		return; /* keep the time that has passed */
-	rng->allowance = RTE_MIN(rng->allowance + more, rng->rate);
+	rng->allowance = RTE_MIN(rng->allowance + more, (uint64_t)rng->rate);
 	rng->refilled = now;
 }
 

@@ -15,7 +15,7 @@ struct rng {
 	struct rte_virtio_dev *virtio;
 	struct rte_virtio_queue *queue;
 	bool ready; /* the driver may have put buffers into the queue */
-	uint64_t rate; /* bytes per second at most, 0: no limit */
+	uint32_t rate; /* bytes per second at most, 0: no limit */
 	uint64_t allowance; /* bytes that may be delivered now */
 	uint64_t refilled; /* when it was computed, in ns */
 	uint64_t bytes, buffers; /* delivered */

@@ -27,6 +27,8 @@
 
 #include "device.h"
 
+#define INTERVAL_MAX 86400 /* seconds */
+
 enum { FD_SERVER, FD_SIGNAL, FD_TIMER, FD_COUNT };
 
 struct options {
@@ -147,20 +149,37 @@ run(struct rng *rng, const struct options *options, int signal_fd)
 	return ret;
 }
 
+/* A whole number from 1 to max, or 0 for anything else. */
+static unsigned long
+number_parse(const char *text, unsigned long max)
+{
+	unsigned long number;
+	char *end;
+
+	errno = 0;
+	number = strtoul(text, &end, 0);
+	return errno == 0 && *end == '\0' && *text != '-' && number <= max ? number : 0;
+}
+
 static int
 options_parse(struct rng *rng, struct options *options, int argc, char **argv)
 {
 	int opt;
 
 	while ((opt = getopt(argc, argv, "i:r:v")) != -1) {
-		if (opt == 'v')
+		if (opt == 'v') {
 			rte_log_set_level_pattern("lib.v*", RTE_LOG_DEBUG);
-		else if (opt == 'i')
-			options->interval = strtoul(optarg, NULL, 0);
-		else if (opt == 'r')
-			rng->rate = strtoull(optarg, NULL, 0);
-		else
+		} else if (opt == 'i') {
+			options->interval = number_parse(optarg, INTERVAL_MAX);
+			if (options->interval == 0)
+				return -EINVAL;
+		} else if (opt == 'r') {
+			rng->rate = number_parse(optarg, UINT32_MAX);
+			if (rng->rate == 0)
+				return -EINVAL;
+		} else {
 			return -EINVAL;
+		}
 	}
 	options->sock_path = argv[optind];
 	return optind + 1 == argc ? 0 : -EINVAL;

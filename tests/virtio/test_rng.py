@@ -2,6 +2,9 @@
 # Copyright(c) 2026 dpdk-vfio-user contributors
 """The entropy example with a driver of ours."""
 
+import os
+import subprocess
+
 import pytest
 
 NEEDS_RESET = 0x40
@@ -82,3 +85,15 @@ def test_truncated_memory(rng_server, drive):
         rng.add(0, 4096, count=4)
         rng.truncate(0)
     assert random_bytes(drive(rng_server), 64)
+
+
+@pytest.mark.parametrize("options", [
+    ["-r", "1k"], ["-r", ""], ["-r", "-1"], ["-r", "0"], ["-r", "4294967296"],
+    ["-i", "x"], ["-i", "0"], ["-i", "99999"], ["-z"], ["one"],
+])
+def test_bad_options(build, tmp_path, options):
+    """What is not a number within the limits, or not an option, is refused."""
+    done = subprocess.run([os.path.join(build, "examples", "virtio_rng"), *options,
+                           str(tmp_path / "s")], check=False, timeout=60, text=True,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    assert done.returncode == 2 and "usage:" in done.stdout
