@@ -108,9 +108,6 @@ device_create(struct crypto_dev *dev, const struct options *options,
 	struct rte_vfio_user_server_conf conf;
 	int ret;
 
-	ret = backend_open(&dev->backend, options->cryptodev, sizeof(struct request));
-	if (ret < 0)
-		return ret;
 	rte_vfio_user_server_conf_init(&conf);
 	conf.sock_path = options->sock_path;
 	*srv = rte_vfio_user_server_create(&conf);
@@ -125,6 +122,18 @@ device_create(struct crypto_dev *dev, const struct options *options,
 	return rte_vfio_user_server_start(*srv);
 }
 
+/* A whole number from 1 to max, or 0 for anything else. */
+static unsigned long
+number_parse(const char *text, unsigned long max)
+{
+	unsigned long number;
+	char *end;
+
+	errno = 0;
+	number = strtoul(text, &end, 0);
+	return errno == 0 && *end == '\0' && *text != '-' && number <= max ? number : 0;
+}
+
 static int
 options_parse(struct crypto_dev *dev, struct options *options, int argc, char **argv)
 {
@@ -137,8 +146,8 @@ options_parse(struct crypto_dev *dev, struct options *options, int argc, char **
 		} else if (opt == 'd') {
 			options->cryptodev = optarg;
 		} else if (opt == 'q') {
-			dev->nb_data_queues = strtoul(optarg, NULL, 0);
-			if (dev->nb_data_queues < 1 || dev->nb_data_queues > DATA_QUEUES_MAX)
+			dev->nb_data_queues = number_parse(optarg, DATA_QUEUES_MAX);
+			if (dev->nb_data_queues == 0)
 				return -EINVAL;
 		} else {
 			return -EINVAL;
@@ -148,8 +157,20 @@ options_parse(struct crypto_dev *dev, struct options *options, int argc, char **
 	return optind + 1 == argc ? 0 : -EINVAL;
 }
 
+/* Open the cryptodev; say why not. */
 static int
-run(struct crypto_dev *dev, const struct options *options, int signal_fd)
+cryptodev_open(struct crypto_dev *dev, const char *name)
+{
+	int ret = backend_open(&dev->backend, name, sizeof(struct request));
+
+	if (ret < 0)
+		fprintf(stderr, "virtio_crypto: cryptodev %s: %s\n",
+			name != NULL ? name : "(the first one)", strerror(-ret));
+	return ret;
+}
+
+static int
+serve(struct crypto_dev *dev, const struct options *options, int signal_fd)
 {
 	struct rte_vfio_user_server *srv;
 	int ret;
@@ -165,6 +186,17 @@ run(struct crypto_dev *dev, const struct options *options, int signal_fd)
 	crypto_dev_destroy(dev);
 	if (ret == 0)
 		counters_print(dev);
+	return ret;
+}
+
+static int
+run(struct crypto_dev *dev, const struct options *options, int signal_fd)
+{
+	int ret;
+
+	ret = cryptodev_open(dev, options->cryptodev);
+	if (ret == 0)
+		ret = serve(dev, options, signal_fd);
 	backend_close(&dev->backend);
 	return ret;
 }

@@ -146,9 +146,11 @@ def test_several_queues(build, drive):
 
 
 @pytest.mark.parametrize("options, said", [
-    (conftest.EAL[:-3] + ["--"], "No such device"),
-    (conftest.EAL + ["-d", "none"], "No such device"),
+    (conftest.EAL[:-3] + ["--"], "cryptodev (the first one): No such device"),
+    (conftest.EAL + ["-d", "none"], "cryptodev none: No such device"),
     (conftest.EAL + ["-q", "9"], "usage:"),
+    (conftest.EAL + ["-q", "65537"], "usage:"),
+    (conftest.EAL + ["-q", "2x"], "usage:"),
 ])
 def test_cannot_start(build, tmp_path, options, said):
     """Without a cryptodev, or with bad options, it ends and says why."""
