@@ -20,6 +20,15 @@
 #define LE32(x) rte_le_to_cpu_32(x)
 #define LE64(x) rte_le_to_cpu_64(x)
 
+/* The answer to all but a new session: a status alone. The number of bytes written. */
+static uint32_t
+answer(const struct rte_virtio_chain *chain, uint8_t status)
+{
+	struct virtio_crypto_inhdr inhdr = { .status = status };
+
+	return rte_virtio_chain_write(chain, 0, &inhdr, sizeof(inhdr));
+}
+
 /* A status for what session_create() returned. */
 static uint32_t
 status_of(int ret)
@@ -101,7 +110,7 @@ create(struct crypto_dev *dev, const struct virtio_crypto_op_ctrl_req *req,
 	uint64_t id = 0;
 
 	if (chain->write_len < sizeof(input))
-		return status_write(chain, VIRTIO_CRYPTO_ERR);
+		return answer(chain, VIRTIO_CRYPTO_ERR);
 	status = params_get(dev->backend.dev, req, &params, &key_len);
 	if (status == VIRTIO_CRYPTO_OK) {
 		if (key_len > sizeof(params.key) ||
@@ -137,14 +146,14 @@ control_request(struct crypto_dev *dev, const struct rte_virtio_chain *chain)
 	uint32_t opcode;
 
 	if (rte_virtio_chain_read(chain, 0, &req, sizeof(req)) < sizeof(req))
-		return status_write(chain, VIRTIO_CRYPTO_ERR);
+		return answer(chain, VIRTIO_CRYPTO_ERR);
 	opcode = LE32(req.header.opcode);
 	switch (opcode) {
 	case VIRTIO_CRYPTO_CIPHER_DESTROY_SESSION:
 	case VIRTIO_CRYPTO_HASH_DESTROY_SESSION:
 	case VIRTIO_CRYPTO_MAC_DESTROY_SESSION:
 		/* the upper part of the opcode is the service */
-		return status_write(chain, destroy(dev, &req, opcode >> 8));
+		return answer(chain, destroy(dev, &req, opcode >> 8));
 	default:
 		return create(dev, &req, chain);
 	}
