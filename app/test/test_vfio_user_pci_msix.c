@@ -44,6 +44,7 @@ static struct rte_vfio_user_pci *pci;
 static int cap; /* of MSI-X */
 static uint8_t seen[BAR_SIZE]; /* what the device model was asked for */
 static uint8_t written[BAR_SIZE];
+static ssize_t model_answer; /* 0: all of an access is done */
 static uint32_t unaligned; /* calls of the device model with such data */
 
 /* -------------------------------------------------------------- fixtures */
@@ -76,7 +77,7 @@ model_cb(struct rte_vfio_user_server *server,
 		memcpy(&written[acc->offset], acc->data, acc->count);
 	else
 		memset(acc->data, MODEL_BYTE, acc->count);
-	return acc->count;
+	return model_answer != 0 ? model_answer : acc->count;
 }
 
 static int
@@ -104,6 +105,7 @@ setup(void)
 	TEST_ASSERT(cap > 0, "MSI-X: %d", cap);
 	memset(seen, 0, sizeof(seen));
 	unaligned = 0;
+	model_answer = 0;
 	return TEST_SUCCESS;
 }
 
@@ -328,6 +330,29 @@ test_split_alignment(void)
 	return TEST_SUCCESS;
 }
 
+static int
+test_split_result(void)
+{
+	uint8_t data[64] __rte_aligned(8);
+	struct rte_vfio_user_region_access acc = {
+		.region = VFIO_PCI_BAR2_REGION_INDEX, .offset = TABLE_END - 12,
+		.count = sizeof(data), .data = data,
+	};
+
+	/* short, counted from the begin */
+	model_answer = 3;
+	TEST_ASSERT_EQUAL(vfio_user_pci_bar_access(&pci->bars[2], &acc), 15, "short");
+	model_answer = -ENXIO;
+	TEST_ASSERT_EQUAL(vfio_user_pci_bar_access(&pci->bars[2], &acc), -ENXIO, "error");
+	/* a part cannot be completed later, the whole can */
+	model_answer = RTE_VFIO_USER_PENDING;
+	TEST_ASSERT_EQUAL(vfio_user_pci_bar_access(&pci->bars[2], &acc), -EIO, "deferred");
+	acc.offset = TABLE_END;
+	TEST_ASSERT_EQUAL(vfio_user_pci_bar_access(&pci->bars[2], &acc), RTE_VFIO_USER_PENDING,
+			  "deferred, of the device model only");
+	return TEST_SUCCESS;
+}
+
 /* ------------------------------------------------------------------ fuzz */
 
 /* xorshift: the same numbers in each run. */
@@ -544,6 +569,7 @@ static struct unit_test_suite msix_suite = {
 		CASE(test_pending_bits),
 		CASE(test_rest_of_the_bar),
 		CASE(test_split_alignment),
+		CASE(test_split_result),
 		CASE(test_fuzz),
 		CASE(test_msi_registers),
 		CASE(test_msi_without_masks),

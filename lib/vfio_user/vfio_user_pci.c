@@ -173,8 +173,9 @@ part_access(const struct vfio_user_pci_bar *bar,
 
 	if (ret != RTE_VFIO_USER_PENDING)
 		return ret;
-	VFIO_USER_LOG(ERR, "BAR%u: access at 0x%" PRIx64 " deferred, of one that"
-		      " covers MSI-X structures, too", part->region, part->offset);
+	VFIO_USER_LOG_PEER(&bar->pci->limit, "BAR%u: access at 0x%" PRIx64 " deferred, of"
+			   " one that covers MSI-X structures, too", part->region,
+			   part->offset);
 	return -EIO;
 }
 

@@ -28,6 +28,7 @@
 #include <linux/pci_regs.h>
 
 #include "rte_vfio_user_pci.h"
+#include "vfio_user_log.h"
 
 #define VFIO_USER_PCI_BAR_REG(bar) (PCI_BASE_ADDRESS_0 + 4 * (bar))
 
@@ -91,6 +92,7 @@ struct vfio_user_pci_msi {
 
 struct rte_vfio_user_pci {
 	struct rte_vfio_user_server *srv;
+	struct vfio_user_ratelimit limit; /* of messages that the client causes */
 	struct vfio_user_pci_bar bars[PCI_STD_NUM_BARS];
 	uint8_t *rom; /* NULL without */
 	uint32_t cap_link; /* offset of the byte that will name the next one */
