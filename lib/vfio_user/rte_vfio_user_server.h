@@ -647,7 +647,8 @@ struct rte_vfio_user_server_ops {
 	void (*connected)(struct rte_vfio_user_server *srv, void *priv);
 	/**
 	 * Reset the device. Returns 0 or a negative errno for the client
-	 * (only logged with PCI_FLR, ignored with LOST_CONN).
+	 * (only logged after rte_vfio_user_server_reset_request(), as for
+	 * PCI_FLR, ignored with LOST_CONN).
 	 */
 	int (*reset)(struct rte_vfio_user_server *srv,
 		     enum rte_vfio_user_reset reason, void *priv);
@@ -701,6 +702,11 @@ rte_vfio_user_server_ops_set(struct rte_vfio_user_server *srv,
 /**
  * Complete a quiesce() callback that returned RTE_VFIO_USER_PENDING. Any
  * thread, also before that callback has returned.
+ *
+ * It has no token: a call that is late, because the client has left meanwhile
+ * (resume() was called), would complete the quiesce of the next one. A device
+ * model that calls it from another thread makes sure in its reset callback, with
+ * RTE_VFIO_USER_RESET_LOST_CONN, that no such call is on its way.
  *
  * @param srv
  *   The device.
