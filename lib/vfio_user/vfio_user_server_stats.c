@@ -40,16 +40,6 @@ show_stats(const void *dev, struct rte_vfio_user_stats *stats)
 	rte_vfio_user_server_stats_get(dev, stats);
 }
 
-static uint32_t
-nb_assigned(const struct vfio_user_irqs *irqs, uint32_t index)
-{
-	uint32_t v, nb = 0;
-
-	for (v = 0; v < irqs->index[index].count; v++)
-		nb += (vfio_user_irqs_state(irqs, index, v) & RTE_VFIO_USER_IRQ_ENABLED) != 0;
-	return nb;
-}
-
 /* As VFIO_REGION_INFO_FLAG_*; what a client may map depends on it, too. */
 static uint32_t
 region_flags(const struct rte_vfio_user_region_conf *conf)
@@ -81,7 +71,7 @@ show_shape(const void *dev, struct vfio_user_telemetry_shape *shape)
 	}
 	for (i = 0; i < RTE_MIN(shape->nb_irqs, (uint32_t)VFIO_USER_TELEMETRY_SHAPE); i++) {
 		shape->irq_counts[i] = srv->irqs.index[i].count;
-		shape->irqs_assigned[i] = nb_assigned(&srv->irqs, i);
+		shape->irqs_assigned[i] = (uint32_t)vfio_user_irqs_count(&srv->irqs, i);
 	}
 }
 
