@@ -6,12 +6,14 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "tool.h"
 #include "trace_out.h"
 
 /* One of two buffers is filled while the other one is written. */
@@ -98,8 +100,12 @@ writer(void *arg)
 		pthread_cond_broadcast(&out->room);
 		error = out->error;
 		pthread_mutex_unlock(&out->lock);
-		if (error == 0)
+		if (error == 0) {
 			error = write_all(out->fd, &full);
+			if (error != 0)
+				fprintf(stderr, TOOL ": cannot write the trace: %s; messages "
+					"are still passed on\n", strerror(error));
+		}
 		pthread_mutex_lock(&out->lock);
 		out->error = error;
 		out->writing = false;

@@ -690,13 +690,15 @@ def test_stuck_output(piped):
 
 
 def test_output_gone(piped):
-    """The reader ends: the connection goes on, the exit status tells."""
+    """The reader ends: it is told at once, the connection goes on."""
     proxy = piped()
     proxy.proc.stdout.close()
     proxy.proc.stdout = None
     for mid in range(100):
         proxy.message(mid)
         time.sleep(0.001)
+    assert b"cannot write the trace: Broken pipe" in proxy.proc.stderr.readline()
+    proxy.message(0)
     (_, err), status = proxy.end()
     assert status == FAILED and b"not complete: Broken pipe" in err
 
