@@ -63,6 +63,28 @@ resize(void *items, size_t nb, size_t size)
 	return items;
 }
 
+/* Signals that end it; they are blocked, and taken between two looks. */
+static sigset_t
+end_signals(void)
+{
+	sigset_t signals;
+
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGINT);
+	sigaddset(&signals, SIGTERM);
+	return signals;
+}
+
+/* Processes that take their time for each answer must not keep us from it. */
+static bool
+shall_end(void)
+{
+	sigset_t pending;
+
+	return sigpending(&pending) == 0 &&
+		(sigismember(&pending, SIGINT) == 1 || sigismember(&pending, SIGTERM) == 1);
+}
+
 /* ------------------------------------------------------------------------ asking */
 
 static uint64_t
@@ -133,14 +155,17 @@ take_process(struct look *look, struct top_ask *ask)
 	do {
 		snprintf(command, sizeof(command), "/vfio_user/list,%" PRIu64, from);
 		page = top_ask(ask, command);
-		json_array_foreach(json_object_get(page, "devices"), i, id)
+		json_array_foreach(json_object_get(page, "devices"), i, id) {
+			if (ask->silent || shall_end())
+				break;
 			take_device(look, ask, top_value(id));
+		}
 		next = top_number(page, "next");
 		json_decref(page);
 		if (next <= from)
 			break; /* the end, or nonsense */
 		from = next;
-	} while (look->nb < MAX_DEVICES);
+	} while (look->nb < MAX_DEVICES && !shall_end());
 }
 
 static int
@@ -218,7 +243,7 @@ look_at(struct look *look, const char *dir)
 	memset(look, 0, sizeof(*look));
 	look->failed = json_object();
 	top_find_sockets(&sockets, dir);
-	for (i = 0; i < sockets.nb; i++) {
+	for (i = 0; i < sockets.nb && !shall_end(); i++) {
 		why = top_ask_open(&ask, sockets.name[i]);
 		/* one that nobody listens on was left behind by a process that ended */
 		if (why != NULL && strcmp(why, strerror(ECONNREFUSED)) != 0)
@@ -228,6 +253,9 @@ look_at(struct look *look, const char *dir)
 		look->pid = resize(look->pid, look->nb_pid + 1, sizeof(*look->pid));
 		look->pid[look->nb_pid++] = ask.pid;
 		take_process(look, &ask);
+		if (ask.silent)
+			json_object_set_new(look->failed, sockets.name[i],
+					    json_string("it stopped answering"));
 		top_ask_close(&ask);
 	}
 	top_list_free(&sockets);
@@ -412,17 +440,6 @@ print_table(const struct look *look, const struct top *top)
 }
 
 /* ----------------------------------------------------------------------- command */
-
-static sigset_t
-end_signals(void)
-{
-	sigset_t signals;
-
-	sigemptyset(&signals);
-	sigaddset(&signals, SIGINT);
-	sigaddset(&signals, SIGTERM);
-	return signals;
-}
 
 /* Wait; false: a signal says that it is enough. */
 static bool

@@ -12,6 +12,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -26,6 +27,7 @@
 struct top_ask {
 	int fd;
 	pid_t pid;
+	bool silent; /**< it left a question unanswered, and is asked no more */
 };
 
 /**

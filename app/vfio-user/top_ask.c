@@ -41,6 +41,7 @@ top_ask_open(struct top_ask *ask, const char *path)
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
 	json_t *hello;
 
+	ask->silent = false;
 	if (strlen(path) >= sizeof(addr.sun_path))
 		return "its path is too long";
 	strcpy(addr.sun_path, path);
@@ -69,9 +70,12 @@ top_ask(struct top_ask *ask, const char *command)
 	json_t *answer, *value;
 	char name[64];
 
-	if (send(ask->fd, command, len, MSG_NOSIGNAL) != (ssize_t)len)
+	if (ask->silent)
 		return NULL;
-	answer = receive(ask->fd);
+	answer = send(ask->fd, command, len, MSG_NOSIGNAL) == (ssize_t)len ?
+		receive(ask->fd) : NULL;
+	/* a late answer would be taken for the next one's */
+	ask->silent = answer == NULL;
 	snprintf(name, sizeof(name), "%.*s", (int)name_len, command);
 	value = json_incref(json_object_get(answer, name));
 	json_decref(answer);

@@ -239,6 +239,32 @@ def test_hostile_pages(tool, fake_process, page):
     assert look["devices"] == []
 
 
+def test_silent(tool, fake_process):
+    """A process that stops to answer is waited for once, not for each device."""
+    known = hostile({"/vfio_user/list": {"devices": list(range(1, 200)), "next": 0}})
+    folder = fake_process(lambda command: None if "/dev" in command else known(command))
+    look = tool.json("top", "--once", "-i", "0", "--dir", folder)
+    assert look["devices"] == []
+    assert list(look["failed"].values()) == ["it stopped answering"]
+
+
+def test_interrupted_while_asking(tool, fake_process):
+    """Nor does one that is slow keep it from its end."""
+    asked = threading.Event()
+
+    def answer(command):
+        if "/dev" in command:
+            asked.set()
+            time.sleep(0.4)
+        return known(command)
+
+    known = hostile({"/vfio_user/list": {"devices": list(range(1, 1000)), "next": 0}})
+    run = tool.start("top", "--dir", fake_process(answer))
+    assert asked.wait(helpers.LIMIT)
+    run.proc.send_signal(signal.SIGINT)
+    assert run.end().status == helpers.OK
+
+
 # ------------------------------------------------------------------------ terminal
 
 def read_terminal(fd, until, seconds=20):
