@@ -23,6 +23,7 @@
 #include <rte_eal.h>
 #include <rte_errno.h>
 #include <rte_log.h>
+#include <rte_vfio_user_sigbus.h>
 
 #include "device.h"
 
@@ -233,6 +234,8 @@ main(int argc, char **argv)
 		fprintf(stderr, "usage: vfio_user_demo [EAL options --] [-nv] SOCK\n");
 		return 2;
 	}
+	/* A client that truncates its memory costs its connection only. */
+	rte_vfio_user_sigbus_enable();
 	ret = signal_fd < 0 ? -errno : device_create(&dev, argv[optind]);
 	if (ret == 0) {
 		printf("vfio_user_demo: listening on %s\n", argv[optind]);
