@@ -112,6 +112,10 @@ class Driver:
         """Reset the device and set it up again."""
         self.command("reset")
 
+    def restart(self, queue):
+        """Reset one queue, of which all buffers are that are posted, and set it up again."""
+        self.command("restart", queue)
+
     def status(self):
         """The device status."""
         return int(self.command("status")[0], 16)

@@ -33,7 +33,7 @@ def server(request, build):
 @pytest.fixture
 def start(server, drive):
     """A function that starts a driver of the device."""
-    return lambda: crypto.Crypto(drive(server, "-q", "2"))
+    return lambda *options: crypto.Crypto(drive(server, "-q", "2", *options))
 
 
 def post_many(device, count=MANY):
@@ -93,6 +93,23 @@ def test_reset_in_the_middle(request, server, start):
         if server.counters()["dropped"] > before:
             break
     # A device that works at once has none on their way.
+    assert (all_free(server)["dropped"] > before) == ("async" in request.node.name)
+
+
+@pytest.mark.parametrize("options", ["-r", "-rp"], ids=["split", "packed"])
+def test_queue_reset_in_the_middle(request, server, start, options):
+    """
+    A reset of the data queue alone: no result comes into its new ring, and sessions stay.
+    """
+    device = start(options)
+    before = server.counters()["dropped"]
+    for _ in range(50):
+        session = post_many(device)
+        device.driver.restart(device.data)
+        works(device)
+        assert device.destroy(CIPHER, session) == OK
+        if server.counters()["dropped"] > before:
+            break
     assert (all_free(server)["dropped"] > before) == ("async" in request.node.name)
 
 

@@ -3,7 +3,7 @@
  */
 
 /*
- * virtio_shell [-eip] [-q QUEUES] SOCK: drive a virtio device as told by lines on
+ * virtio_shell [-eipr] [-q QUEUES] SOCK: drive a virtio device as told by lines on
  * the standard input; driver.py has the other side. A buffer is a list of
  * descriptors: "r:HEX" for the device to read, or "z:LENGTH" of zeroes, then
  * "w:LENGTH" for it to write; "b:LENGTH" is one to read that lies in no memory.
@@ -14,6 +14,8 @@
  *   kick QUEUE             "kick" when the device is notified
  *   collect QUEUE COUNT    "collect" when so many added buffers were used
  *   reset                  "reset" when the device is set up again
+ *   restart QUEUE          "restart" when the queue alone was reset (-r) and set up
+ *                          again; what was added to it never comes back
  *   status                 "status HEX"
  *   config OFFSET LENGTH   "config HEX"
  *   truncate QUEUE         "truncate" when the memory has no byte any more and the
@@ -28,6 +30,7 @@
 #include <unistd.h>
 
 #include <linux/virtio_config.h>
+#include <linux/virtio_pci.h>
 #include <linux/virtio_ring.h>
 
 #include <rte_common.h>
@@ -38,6 +41,8 @@
 #define MEM_SIZE (32u << 20)
 #define ARENA_SIZE (16u << 20)
 #define ROOM 0xee
+#define QUEUE_RESET 58 /* in the common configuration; not in Debian 12's headers */
+#define F_RING_RESET 40
 #define FEATURE(bit) (UINT64_C(1) << (bit))
 
 struct shell {
@@ -261,6 +266,28 @@ cmd_reset(struct shell *shell)
 	printf("reset\n");
 }
 
+/* All that is outstanding was added to this queue. */
+static void
+cmd_restart(struct shell *shell)
+{
+	struct virtio_driver_queue *queue = queue_parse(shell);
+	struct virtio_driver *drv = &shell->drv;
+	const uint16_t index = queue->index;
+	int left = 100000, ret;
+
+	ret = virtio_driver_reg_set(drv, VIRTIO_PCI_COMMON_Q_SELECT, 2, index);
+	if (ret == 0)
+		ret = virtio_driver_reg_set(drv, QUEUE_RESET, 2, 1);
+	while (ret == 0 && virtio_driver_reg(drv, QUEUE_RESET, 2) != 0 && left-- != 0)
+		usleep(100);
+	if (ret == 0)
+		ret = left < 0 ? -ETIMEDOUT : virtio_driver_queue(drv, index, 0);
+	if (ret < 0)
+		die(ret, "cannot restart queue %u", index);
+	shell->outstanding = 0;
+	printf("restart\n");
+}
+
 static void
 cmd_status(struct shell *shell)
 {
@@ -304,6 +331,7 @@ static const struct {
 	{ "kick", cmd_kick },
 	{ "collect", cmd_collect },
 	{ "reset", cmd_reset },
+	{ "restart", cmd_restart },
 	{ "status", cmd_status },
 	{ "config", cmd_config },
 	{ "truncate", cmd_truncate },
@@ -333,7 +361,7 @@ options_parse(struct shell *shell, int argc, char **argv)
 	int opt;
 
 	shell->nb_queues = 1;
-	while ((opt = getopt(argc, argv, "eipq:")) != -1) {
+	while ((opt = getopt(argc, argv, "eiprq:")) != -1) {
 		if (opt == 'e') {
 			shell->features |= FEATURE(VIRTIO_RING_F_EVENT_IDX);
 		} else if (opt == 'i') {
@@ -341,6 +369,8 @@ options_parse(struct shell *shell, int argc, char **argv)
 			shell->features |= FEATURE(VIRTIO_RING_F_INDIRECT_DESC);
 		} else if (opt == 'p') {
 			shell->features |= FEATURE(VIRTIO_F_RING_PACKED);
+		} else if (opt == 'r') {
+			shell->features |= FEATURE(F_RING_RESET);
 		} else if (opt == 'q') {
 			shell->nb_queues = strtoul(optarg, NULL, 0);
 		} else {
@@ -348,7 +378,7 @@ options_parse(struct shell *shell, int argc, char **argv)
 		}
 	}
 	if (optind + 1 != argc || shell->nb_queues > VIRTIO_DRIVER_MAX_QUEUES) {
-		fprintf(stderr, "usage: virtio_shell [-eip] [-q QUEUES] SOCK\n");
+		fprintf(stderr, "usage: virtio_shell [-eipr] [-q QUEUES] SOCK\n");
 		exit(2);
 	}
 }
