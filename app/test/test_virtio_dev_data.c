@@ -299,11 +299,11 @@ test_needs_reset(void)
 }
 
 static int
-map_memory(bool map)
+map_memory_at(uint64_t iova, bool map)
 {
-	const struct rte_vfio_user_dma_range range = { VIRTIO_DRIVER_IOVA, VLOOP_MEM };
+	const struct rte_vfio_user_dma_range range = { iova, VLOOP_MEM };
 	const struct rte_vfio_user_dma_map req = {
-		.iova = VIRTIO_DRIVER_IOVA,
+		.iova = iova,
 		.size = VLOOP_MEM,
 		.prot = PROT_READ | PROT_WRITE,
 		.fd = vloop.drv.fd,
@@ -312,6 +312,12 @@ map_memory(bool map)
 
 	return map ? rte_vfio_user_client_dma_map(vloop.client, &req, 1) :
 		rte_vfio_user_client_dma_unmap(vloop.client, &range, 1);
+}
+
+static int
+map_memory(bool map)
+{
+	return map_memory_at(VIRTIO_DRIVER_IOVA, map);
 }
 
 /* Memory comes after the queue was enabled, goes and comes back. */
@@ -337,6 +343,51 @@ test_late_memory(void)
 	TEST_ASSERT_EQUAL(broken_rings(0), 0, "it is not the ring's fault");
 	TEST_ASSERT((virtio_driver_status(&vloop.drv) & NEEDS_RESET) == 0, "status");
 	return TEST_SUCCESS;
+}
+
+static int
+mapped_in_section(uint64_t features)
+{
+	struct rte_virtio_queue *q = rte_virtio_dev_queue(vloop.dev, 0);
+	const struct virtio_driver_buf new = { 2 * VIRTIO_DRIVER_IOVA, 64 };
+	struct rte_virtio_chain chain;
+	struct rte_virtio_ring *ring;
+	struct rte_virtio_buf buf;
+	struct rte_virtio_seg seg;
+	uint32_t len;
+	uint16_t id;
+
+	DO(vloop_up(features, 1));
+	ring = rte_virtio_queue_begin(q);
+	TEST_ASSERT_NOT_NULL(ring, "live");
+	DO(map_memory_at(new.iova, true));
+	TEST_ASSERT(virtio_driver_add(QUEUE(0), &new, 1, 0, false) >= 0, "buffer");
+	TEST_ASSERT_EQUAL(rte_virtio_ring_pop(ring, &chain, &seg, 1), 1, "chain");
+	TEST_ASSERT(seg.iova == new.iova && seg.len == new.len, "segment");
+	rte_virtio_ring_push(ring, chain.id, chain.slots, 0);
+	TEST_ASSERT(virtio_driver_add(QUEUE(0), &new, 1, 0, false) >= 0, "buffer");
+	TEST_ASSERT_EQUAL(rte_virtio_ring_pop_burst(ring, &buf, 1), 1, "burst");
+	rte_virtio_ring_push_burst(ring, &buf, NULL, 1);
+	rte_virtio_ring_publish(ring);
+	rte_virtio_queue_end(q);
+	TEST_ASSERT_EQUAL(virtio_driver_wait(QUEUE(0), &id, &len), 1, "used");
+	DO(map_memory_at(new.iova, false));
+	/* without the mapping it is the driver's fault */
+	ring = rte_virtio_queue_begin(q);
+	TEST_ASSERT_NOT_NULL(ring, "live");
+	TEST_ASSERT(virtio_driver_add(QUEUE(0), &new, 1, 0, false) >= 0, "buffer");
+	TEST_ASSERT_EQUAL(rte_virtio_ring_pop(ring, &chain, &seg, 1), -EFAULT, "not mapped");
+	rte_virtio_queue_end(q);
+	return TEST_SUCCESS;
+}
+
+/* A driver behind an IOMMU maps a buffer right before it offers it. */
+static int
+test_mapped_in_section(void)
+{
+	DO(vloop_start());
+	DO(mapped_in_section(0));
+	return mapped_in_section(BIT(VIRTIO_F_RING_PACKED));
 }
 
 /* ------------------------------------------------------------ interrupts */
@@ -563,6 +614,7 @@ static struct unit_test_suite suite = {
 		CASE(test_broken_ring),
 		CASE(test_needs_reset),
 		CASE(test_late_memory),
+		CASE(test_mapped_in_section),
 		CASE(test_msix),
 		CASE(test_config_irq),
 		CASE(test_intx),

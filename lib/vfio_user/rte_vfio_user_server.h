@@ -943,6 +943,29 @@ rte_vfio_user_dma_end(struct rte_vfio_user_dma_reader *reader)
 }
 
 /**
+ * See the mappings that have come since the section began, inside it: what is
+ * new may be what the client has just handed out addresses of. What was found
+ * before stays valid until the section ends. Wait-free.
+ *
+ * @param reader
+ *   The reader.
+ * @return
+ *   Whether the mappings have changed.
+ */
+__rte_experimental
+static inline bool
+rte_vfio_user_dma_refresh(struct rte_vfio_user_dma_reader *reader)
+{
+	const void *root = __atomic_load_n(reader->rootp, __ATOMIC_ACQUIRE);
+
+	if (root == reader->root)
+		return false;
+	reader->root = root;
+	reader->hit = reader->none;
+	return true;
+}
+
+/**
  * Wait, without blocking, until all threads have left the read sections of the
  * device that are open now. For what a device model publishes to its data path
  * and takes back: a thread loads a pointer behind rte_vfio_user_dma_begin() and
@@ -1000,7 +1023,8 @@ rte_vfio_user_dma_va(struct rte_vfio_user_dma_reader *reader, uint64_t iova,
  * The lowest DMA mapping that ends at or after an address, inside a read
  * section: a walk over all of them begins at 0 and goes on behind the last
  * byte of what was found, unless that is the end of the address space. The
- * section sees the mappings as they were at its begin. Wait-free.
+ * section sees the mappings as they were at its begin, or at the last
+ * rte_vfio_user_dma_refresh(). Wait-free.
  *
  * @param reader
  *   The reader.

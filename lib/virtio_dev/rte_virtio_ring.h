@@ -200,7 +200,8 @@ rte_virtio_ring_map(struct rte_virtio_ring *ring,
  * Take the next available buffer, of any form.
  *
  * An indirect table is read where it lies, in as many DMA mappings as that may
- * be. The following break the ring:
+ * be. Memory that the client mapped after the section had begun is found, too.
+ * The following break the ring:
  * - -EPROTO: an available index that is further ahead than the ring is large
  *   (what is in flight counts), an index or id that is not below the size, a
  *   readable descriptor behind a writable one, or an indirect descriptor that

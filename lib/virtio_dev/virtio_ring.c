@@ -124,18 +124,30 @@ rte_virtio_ring_map(struct rte_virtio_ring *ring, struct rte_vfio_user_dma_reade
 
 /* -------------------------------------------------------------- buffers */
 
+static int
+pop(struct rte_virtio_ring *ring, struct rte_virtio_chain *chain, struct rte_virtio_seg *segs,
+    uint16_t max_segs)
+{
+	struct virtio_ring_walk walk = { .ring = ring, .chain = chain, .max_segs = max_segs };
+
+	*chain = (struct rte_virtio_chain){ .segs = segs };
+	return ring->packed ? virtio_ring_packed_pop(ring, &walk) :
+		virtio_ring_split_pop(ring, &walk);
+}
+
 int
 rte_virtio_ring_pop(struct rte_virtio_ring *ring, struct rte_virtio_chain *chain,
 		    struct rte_virtio_seg *segs, uint16_t max_segs)
 {
-	struct rte_virtio_chain found = { .segs = segs };
-	struct virtio_ring_walk walk = { .ring = ring, .chain = &found, .max_segs = max_segs };
+	struct rte_virtio_chain found;
 	int ret;
 
 	if (unlikely(ring->broken != 0))
 		return ring->broken;
-	ret = ring->packed ? virtio_ring_packed_pop(ring, &walk) :
-		virtio_ring_split_pop(ring, &walk);
+	ret = pop(ring, &found, segs, max_segs);
+	/* a driver behind an IOMMU maps a buffer right before it offers it */
+	if (unlikely(ret == -EFAULT) && rte_vfio_user_dma_refresh(ring->reader))
+		ret = pop(ring, &found, segs, max_segs);
 	if (ret > 0)
 		*chain = found;
 	if (ret >= 0)
