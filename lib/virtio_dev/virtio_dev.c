@@ -198,11 +198,23 @@ config_holds(const struct rte_virtio_dev *dev, uint32_t offset, uint32_t len)
 
 void
 virtio_dev_config_store(struct rte_virtio_dev *dev, uint32_t offset, const void *data,
-			uint32_t len)
+			uint32_t len, bool tell)
 {
 	pthread_mutex_lock(&dev->config_lock);
 	memcpy(dev->config + offset, data, len);
+	dev->config_changed = dev->config_changed || tell;
 	pthread_mutex_unlock(&dev->config_lock);
+}
+
+uint8_t
+virtio_dev_config_generation(struct rte_virtio_dev *dev)
+{
+	pthread_mutex_lock(&dev->config_lock);
+	if (dev->config_changed)
+		dev->generation++;
+	dev->config_changed = false;
+	pthread_mutex_unlock(&dev->config_lock);
+	return dev->generation;
 }
 
 int
@@ -211,8 +223,7 @@ rte_virtio_dev_config_set(struct rte_virtio_dev *dev, uint32_t offset, const voi
 {
 	if (dev == NULL || data == NULL || !config_holds(dev, offset, len))
 		return virtio_misuse(__func__);
-	virtio_dev_config_store(dev, offset, data, len);
-	__atomic_store_n(&dev->config_changed, true, __ATOMIC_SEQ_CST);
+	virtio_dev_config_store(dev, offset, data, len, true);
 	/* a driver that has not begun yet will read it anyway */
 	if (__atomic_load_n(&dev->status, __ATOMIC_SEQ_CST) != 0)
 		virtio_dev_irq_config(dev);

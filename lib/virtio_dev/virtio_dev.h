@@ -92,11 +92,11 @@ struct rte_virtio_dev {
 	uint8_t status; /* without NEEDS_RESET; written by the poller */
 	uint8_t isr;
 	bool needs_reset;
-	bool config_changed; /* since config_generation was read last */
 	bool config_irq; /* a configuration change interrupt is owed */
 
 	pthread_mutex_t intx_lock; /* the ISR and the level it has */
-	pthread_mutex_t config_lock;
+	pthread_mutex_t config_lock; /* the following */
+	bool config_changed; /* since config_generation was read last */
 	uint8_t *config; /* conf.config_size bytes */
 
 	struct virtio_dev_queue *queues; /* conf.nb_queues */
@@ -104,9 +104,18 @@ struct rte_virtio_dev {
 
 /* --------------------------------------------------------- virtio_dev.c */
 
-/** Change the device configuration without telling the driver. */
+/**
+ * Change the device configuration, and its generation if tell is set: both at
+ * once, so a driver that read half of a change finds another generation.
+ */
 void virtio_dev_config_store(struct rte_virtio_dev *dev, uint32_t offset,
-			     const void *data, uint32_t len);
+			     const void *data, uint32_t len, bool tell);
+
+/**
+ * The generation. It counts the reads of it that found a change, not the changes:
+ * two reads of the same number have nothing between them.
+ */
+uint8_t virtio_dev_config_generation(struct rte_virtio_dev *dev);
 
 /* ----------------------------------------------------- virtio_dev_pci.c */
 

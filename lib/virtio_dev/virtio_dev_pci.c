@@ -68,7 +68,7 @@ config_write(struct rte_virtio_dev *dev, uint32_t offset, const uint8_t *data, u
 		return;
 	count = RTE_MIN(count, dev->conf.config_size - offset);
 	if (dev->ops.config_write(dev, offset, data, count, dev->conf.priv) == 0)
-		virtio_dev_config_store(dev, offset, data, count);
+		virtio_dev_config_store(dev, offset, data, count, false);
 }
 
 static void

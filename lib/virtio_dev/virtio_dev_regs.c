@@ -218,16 +218,10 @@ get_nb_queues(struct rte_virtio_dev *dev)
 	return dev->conf.nb_queues;
 }
 
-/*
- * Counts the reads that found a change, not the changes: two reads of the same
- * number have nothing between them, however often it changes otherwise.
- */
 static uint32_t
 get_generation(struct rte_virtio_dev *dev)
 {
-	if (__atomic_exchange_n(&dev->config_changed, false, __ATOMIC_SEQ_CST))
-		dev->generation++;
-	return dev->generation;
+	return virtio_dev_config_generation(dev);
 }
 
 static uint32_t
