@@ -5,6 +5,7 @@
 /* Queues that are used: buffers, notifications and interrupts. */
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -538,6 +539,33 @@ test_ioeventfd(void)
 	return TEST_SUCCESS;
 }
 
+/* A client makes the eventfd it shares block, and fills it. */
+static int
+test_ioeventfd_full(void)
+{
+	struct rte_vfio_user_region_io_fd *ios;
+	int fds[VLOOP_QUEUES * 2];
+	uint32_t nb_ios, nb_fds = RTE_DIM(fds), i;
+
+	vloop.conf.flags = RTE_VIRTIO_DEV_F_NOTIFY_IOEVENTFD;
+	DO(vloop_start());
+	DO(vloop_up(0, VLOOP_QUEUES));
+	DO(rte_vfio_user_client_region_io_fds(vloop.client, 0, &ios, &nb_ios, fds, &nb_fds));
+	for (i = 0; i < nb_fds; i++) {
+		DO(fcntl(fds[i], F_SETFL, 0));
+		while (virtio_driver_irq_wait(fds[i], 0) != 0)
+			;
+		DO(eventfd_write(fds[i], UINT64_MAX - 1));
+	}
+	for (i = 0; i < VLOOP_QUEUES; i++)
+		DO(virtio_driver_kick(QUEUE(i)));
+	DO(vloop_up(0, VLOOP_QUEUES));
+	for (i = 0; i < nb_fds; i++)
+		close(fds[i]);
+	free(ios);
+	return TEST_SUCCESS;
+}
+
 static int
 test_doorbells(void)
 {
@@ -619,6 +647,7 @@ static struct unit_test_suite suite = {
 		CASE(test_config_irq),
 		CASE(test_intx),
 		CASE(test_ioeventfd),
+		CASE(test_ioeventfd_full),
 		CASE(test_doorbells),
 		CASE(test_notifications),
 		TEST_CASES_END()

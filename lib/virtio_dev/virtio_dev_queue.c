@@ -3,6 +3,7 @@
  */
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -53,13 +54,27 @@ virtio_dev_queue_route(struct virtio_dev_queue *q, uint16_t vector)
 		   !rte_vfio_user_pci_msix_enabled(q->dev->pci));
 }
 
+/*
+ * The client has this eventfd, too, and may have made it blocking and full: look
+ * before the write. A full counter tells the owner already. (The client can
+ * still do so between the two.)
+ */
+static void
+kick_fd_signal(int fd)
+{
+	struct pollfd pfd = { .fd = fd, .events = POLLOUT };
+
+	if (poll(&pfd, 1, 0) == 1)
+		eventfd_write(fd, 1);
+}
+
 static void
 notify_owner(struct virtio_dev_queue *q)
 {
 	const struct rte_virtio_dev *dev = q->dev;
 
 	if (q->kick_fd >= 0)
-		eventfd_write(q->kick_fd, 1);
+		kick_fd_signal(q->kick_fd);
 	else if (dev->ops.notify != NULL)
 		dev->ops.notify(q->dev, q->index, dev->conf.priv);
 }
