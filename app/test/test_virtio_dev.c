@@ -469,6 +469,8 @@ test_failed(void)
 	DO(virtio_driver_status_add(&vloop.drv, VIRTIO_CONFIG_S_FAILED));
 	TEST_ASSERT_EQUAL(GET(vloop.stopped[0]), 1, "stopped");
 	DO(virtio_driver_kick(&vloop.drv.queues[0]));
+	DO(virtio_driver_queue(&vloop.drv, 1, 0));
+	TEST_ASSERT_EQUAL(GET(vloop.started[1]), 0, "live, although the driver gave up");
 	DO(vloop_up(0, 1));
 	TEST_ASSERT_EQUAL(GET(vloop.started[0]), 2, "live again");
 	return TEST_SUCCESS;

@@ -299,7 +299,8 @@ set_queue_enable(struct rte_virtio_dev *dev, uint32_t val)
 				  dev->name, q->index);
 	} else if (virtio_dev_queue_enable(q) < 0) {
 		rte_virtio_dev_needs_reset(dev);
-	} else if ((dev->status & VIRTIO_CONFIG_S_DRIVER_OK) != 0) {
+	} else if ((dev->status & (VIRTIO_CONFIG_S_DRIVER_OK | VIRTIO_CONFIG_S_FAILED)) ==
+		   VIRTIO_CONFIG_S_DRIVER_OK) {
 		virtio_dev_queue_start(q);
 	}
 }
