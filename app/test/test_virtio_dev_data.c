@@ -12,6 +12,8 @@
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 
+#include <linux/pci_regs.h>
+
 #include "test.h"
 #include "test_virtio_dev.h"
 
@@ -505,6 +507,44 @@ test_intx(void)
 	return TEST_SUCCESS;
 }
 
+static int
+write_msix_control(uint16_t val)
+{
+	uint8_t config[PCI_CFG_SPACE_SIZE], off;
+
+	TEST_ASSERT_EQUAL(rte_vfio_user_client_region_read(vloop.client,
+			VFIO_PCI_CONFIG_REGION_INDEX, 0, config, sizeof(config)), sizeof(config),
+			"read");
+	for (off = config[PCI_CAPABILITY_LIST]; off != 0 && config[off] != PCI_CAP_ID_MSIX; )
+		off = config[off + PCI_CAP_LIST_NEXT];
+	TEST_ASSERT(off != 0, "no MSI-X");
+	TEST_ASSERT_EQUAL(rte_vfio_user_client_region_write(vloop.client,
+			VFIO_PCI_CONFIG_REGION_INDEX, off + PCI_MSIX_FLAGS, &val, sizeof(val)),
+			sizeof(val), "write");
+	return TEST_SUCCESS;
+}
+
+/* MSI-X goes after the queue has learnt that it has no vector, and nothing tells it. */
+static int
+test_intx_after_msix(void)
+{
+	int fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+
+	vloop.echo_in_notify = true;
+	DO(vloop_start());
+	DO(write_msix_control(PCI_MSIX_FLAGS_ENABLE));
+	DO(rte_vfio_user_client_irq_assign(vloop.client, VFIO_PCI_INTX_IRQ_INDEX, 0, 1, &fd));
+	DO(virtio_driver_negotiate(&vloop.drv, 0));
+	DO(virtio_driver_queue(&vloop.drv, 0, 0));
+	DO(write_msix_control(0));
+	DO(virtio_driver_ok(&vloop.drv));
+	TEST_ASSERT(add_one(0) >= 0, "buffer");
+	DO(virtio_driver_kick(QUEUE(0)));
+	TEST_ASSERT_EQUAL(virtio_driver_irq_wait(fd, 10000), 1, "queue");
+	close(fd);
+	return TEST_SUCCESS;
+}
+
 /* --------------------------------------------------------- notifications */
 
 static int
@@ -646,6 +686,7 @@ static struct unit_test_suite suite = {
 		CASE(test_msix),
 		CASE(test_config_irq),
 		CASE(test_intx),
+		CASE(test_intx_after_msix),
 		CASE(test_ioeventfd),
 		CASE(test_ioeventfd_full),
 		CASE(test_doorbells),

@@ -107,6 +107,8 @@ virtio_dev_queue_start(struct virtio_dev_queue *q)
 
 	if (dev->ops.queue_state != NULL)
 		dev->ops.queue_state(q->dev, q->index, true, dev->conf.priv);
+	/* MSI-X may have been switched since the vector was set, or left at none */
+	virtio_dev_queue_route(q, q->vector);
 	VIRTIO_SET(q->live, true);
 	VIRTIO_SET(q->pub.epoch, q->pub.epoch + 1);
 	__atomic_store_n(&q->pub.live, &q->ring, __ATOMIC_RELEASE);
