@@ -200,6 +200,37 @@ test_device_reset(void)
 	return vloop_exchange(0, 5);
 }
 
+static void *
+release_later(void *arg)
+{
+	RTE_SET_USED(arg);
+	usleep(50000);
+	release();
+	return NULL;
+}
+
+/* The client may take for granted that nothing is written after the reply. */
+static int
+test_device_reset_in_burst(void)
+{
+	pthread_t thread;
+	uint32_t inside;
+	int ret;
+
+	DO(vloop_start());
+	DO(vloop_start_thread(1));
+	DO(vloop_up(0, 1));
+	DO(hold());
+	DO(pthread_create(&thread, NULL, release_later, NULL));
+	ret = rte_vfio_user_client_reset(vloop.client);
+	inside = GET(vloop.inside);
+	pthread_join(thread, NULL);
+	TEST_ASSERT(ret == 0 && inside == 0, "answered while a thread is inside");
+	WAIT_FOR(REG(STATUS, 1) == 0);
+	DO(vloop_up(0, 1));
+	return vloop_exchange(0, 5);
+}
+
 /* Initiate Function Level Reset, in Device Control of the PCIe capability. */
 static int
 test_flr(void)
@@ -512,6 +543,7 @@ static struct unit_test_suite suite = {
 		CASE(test_disable),
 		CASE(test_epoch),
 		CASE(test_device_reset),
+		CASE(test_device_reset_in_burst),
 		CASE(test_flr),
 		CASE(test_lost_client),
 		CASE(test_lost_client_in_burst),

@@ -166,7 +166,8 @@ vfio_user_server_release_held(struct rte_vfio_user_server *srv)
 	struct vfio_user_held_reply *held;
 	struct vfio_user_out out = { .more = true };
 
-	if (!vfio_user_dma_settle(&srv->dma) && vfio_user_dma_unsettled(&srv->dma))
+	if (!vfio_user_dma_settle(&srv->dma) && (vfio_user_dma_unsettled(&srv->dma) ||
+						 vfio_user_dma_syncing(&srv->dma)))
 		return;
 	while ((held = STAILQ_FIRST(&srv->held)) != NULL) {
 		STAILQ_REMOVE_HEAD(&srv->held, next);
@@ -375,13 +376,22 @@ do_set_irqs(struct rte_vfio_user_server *srv, struct vfio_user_msg *msg)
 static int
 do_reset(struct rte_vfio_user_server *srv, struct vfio_user_msg *msg)
 {
+	struct vfio_user_held_reply *held = NULL;
 	int ret = 0;
 
 	if ((srv->conf.flags & RTE_VFIO_USER_SERVER_F_NO_RESET) != 0)
 		return -EINVAL;
 	if (srv->ops.reset != NULL)
 		ret = srv->ops.reset(srv, RTE_VFIO_USER_RESET_DEVICE, srv->ops_priv);
-	return ret < 0 ? ret : reply(srv, msg, NULL, 0);
+	if (ret < 0)
+		return ret;
+	/* a device that is reset does not write: not before its data path has stopped */
+	if (vfio_user_dma_syncing(&srv->dma))
+		held = malloc(sizeof(*held));
+	if (held == NULL)
+		return reply(srv, msg, NULL, 0);
+	hold_reply(srv, held, msg, NULL, 0);
+	return 0;
 }
 
 /* -------------------------------------------------------- region accesses */
