@@ -88,6 +88,23 @@ request_end(struct crypto_dev *dev, struct rte_virtio_ring *ring, struct request
 	rte_virtio_ring_push(ring, chain->id, chain->slots, status_write(chain, status));
 }
 
+/*
+ * The result of a request has no way to the driver, as there is no ring. If its queue
+ * was not reset, the client took the memory of the ring away: the driver is told.
+ */
+static void
+request_lost(struct crypto_dev *dev, const struct request *request)
+{
+	const struct rte_virtio_queue *queue = request->queue->queue;
+	struct rte_virtio_queue_info info;
+
+	rte_virtio_queue_info_get(queue, &info);
+	/* neither changes meanwhile: queues start and stop in this thread */
+	if (info.live && request->epoch == rte_virtio_queue_epoch(queue))
+		rte_virtio_dev_needs_reset(dev->virtio);
+	dev->stats.dropped++;
+}
+
 /* Requests of one queue that are done: those of this epoch are answered. */
 static void
 requests_end(struct crypto_dev *dev, struct request **requests, uint16_t nb)
@@ -97,7 +114,9 @@ requests_end(struct crypto_dev *dev, struct request **requests, uint16_t nb)
 	uint16_t i;
 
 	for (i = 0; i < nb; i++) {
-		if (ring != NULL && requests[i]->epoch == rte_virtio_queue_epoch(queue))
+		if (ring == NULL)
+			request_lost(dev, requests[i]);
+		else if (requests[i]->epoch == rte_virtio_queue_epoch(queue))
 			request_end(dev, ring, requests[i]);
 		else
 			dev->stats.dropped++;

@@ -18,6 +18,7 @@
  *                          again; what was added to it never comes back
  *   status                 "status HEX"
  *   config OFFSET LENGTH   "config HEX"
+ *   unmap, map             the same word when the memory is taken away, or back
  *   truncate QUEUE         "truncate" when the memory has no byte any more and the
  *                          device is notified, if it is still there; the last command
  */
@@ -27,6 +28,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <linux/virtio_config.h>
@@ -312,6 +314,33 @@ cmd_config(struct shell *shell)
 }
 
 static void
+cmd_unmap(struct shell *shell)
+{
+	const struct rte_vfio_user_dma_range all = {
+		.iova = VIRTIO_DRIVER_IOVA, .size = MEM_SIZE,
+	};
+	int ret = rte_vfio_user_client_dma_unmap(shell->drv.client, &all, 1);
+
+	if (ret < 0)
+		die(ret, "cannot unmap");
+	printf("unmap\n");
+}
+
+static void
+cmd_map(struct shell *shell)
+{
+	const struct rte_vfio_user_dma_map all = {
+		.iova = VIRTIO_DRIVER_IOVA, .size = MEM_SIZE, .prot = PROT_READ | PROT_WRITE,
+		.fd = shell->drv.fd, .vaddr = shell->drv.mem,
+	};
+	int ret = rte_vfio_user_client_dma_map(shell->drv.client, &all, 1);
+
+	if (ret < 0)
+		die(ret, "cannot map");
+	printf("map\n");
+}
+
+static void
 cmd_truncate(struct shell *shell)
 {
 	struct virtio_driver_queue *queue = queue_parse(shell);
@@ -334,6 +363,8 @@ static const struct {
 	{ "restart", cmd_restart },
 	{ "status", cmd_status },
 	{ "config", cmd_config },
+	{ "unmap", cmd_unmap },
+	{ "map", cmd_map },
 	{ "truncate", cmd_truncate },
 };
 
