@@ -627,7 +627,11 @@ rte_vfio_user_server_irq_fd(const struct rte_vfio_user_server *srv,
 
 /** Why the device is reset. */
 enum rte_vfio_user_reset {
-	/** The client sent DEVICE_RESET: reset the model, not DMA and IRQs. */
+	/**
+	 * The client sent DEVICE_RESET: reset the model, not DMA and IRQs. If
+	 * the callback asks for a rte_vfio_user_server_sync(), the reply is
+	 * sent when that is over.
+	 */
 	RTE_VFIO_USER_RESET_DEVICE,
 	/**
 	 * The client is gone: stop using its memory and interrupts. They are

@@ -359,8 +359,9 @@ rte_virtio_queue_info_get(const struct rte_virtio_queue *queue,
 /**
  * The eventfd that the driver's notifications signal, with
  * RTE_VIRTIO_DEV_F_NOTIFY_IOEVENTFD. The owner of the queue watches and reads
- * it; it is non-blocking, the library's, and the same for the life of the device.
- * Any thread.
+ * it; it is the library's, and the same for the life of the device. It is
+ * non-blocking, but clients share it and may change that, or empty it: an owner
+ * that must not wait reads it by preadv2() with RWF_NOWAIT. Any thread.
  *
  * @param queue
  *   The queue.
