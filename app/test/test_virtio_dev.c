@@ -620,6 +620,11 @@ test_pci_cfg(void)
 	(void)cfg_data(4);
 	DO(cfg_set(0, 1u << 30, UINT32_MAX));
 	(void)cfg_data(4);
+	DO(cfg_set(0, 0, 64)); /* longer than the window */
+	(void)cfg_data(4);
+	DO(cfg_data_set(1, 4));
+	DO(cfg_set(0, 0, 1u << 16));
+	DO(cfg_data_set(1, 4));
 	EXPECT(GFSELECT, 4, 0xa5a5a5a5);
 	return TEST_SUCCESS;
 }

@@ -473,6 +473,11 @@ test_config_irq(void)
 	TEST_ASSERT_EQUAL(virtio_driver_irq_wait(vloop.drv.config_fd, SILENCE_MS), 0, "early");
 	DO(virtio_driver_ok(&vloop.drv));
 	TEST_ASSERT_EQUAL(virtio_driver_irq_wait(vloop.drv.config_fd, 10000), 1, "owed");
+	/* what is owed to a driver is forgotten with it */
+	DO(virtio_driver_negotiate(&vloop.drv, 0));
+	DO(rte_virtio_dev_config_set(vloop.dev, 0, &val, 1));
+	DO(vloop_up(0, 1));
+	TEST_ASSERT_EQUAL(virtio_driver_irq_wait(vloop.drv.config_fd, SILENCE_MS), 0, "owed");
 	return TEST_SUCCESS;
 }
 

@@ -65,6 +65,7 @@ test_reset_in_burst(void)
 	TEST_ASSERT(GET(vloop.stopped[0]) == 0 && GET(vloop.resets) == 1, "too early");
 	/* nothing else is taken meanwhile */
 	REG_SET(STATUS, 1, VIRTIO_CONFIG_S_ACKNOWLEDGE);
+	REG_SET(STATUS, 1, VIRTIO_CONFIG_S_FAILED);
 	REG_SET(Q_SELECT, 2, 1);
 	REG_SET(GFSELECT, 4, 1);
 	REG_SET(MSIX, 2, 0);
@@ -132,6 +133,48 @@ test_queue_reset(void)
 	TEST_ASSERT(virtio_driver_reg(&vloop.drv, QUEUE_RESET, 2) == 0 &&
 		    REG(Q_SIZE, 2) == VLOOP_QUEUE_SIZE, "not enabled");
 	return TEST_SUCCESS;
+}
+
+/*
+ * Two stops that wait for sections of two queues, which end one after the other:
+ * each has its own end.
+ */
+static int
+two_stops(bool device)
+{
+	struct rte_virtio_queue *first = rte_virtio_dev_queue(vloop.dev, 0);
+	struct rte_virtio_queue *second = rte_virtio_dev_queue(vloop.dev, 1);
+	uint32_t stopped, resets;
+
+	DO(vloop_up(BIT(VIRTIO_F_RING_RESET), 2));
+	stopped = GET(vloop.stopped[0]);
+	resets = GET(vloop.resets);
+	TEST_ASSERT_NOT_NULL(rte_virtio_queue_begin(first), "live");
+	REG_SET(Q_SELECT, 2, 0);
+	DO(virtio_driver_reg_set(&vloop.drv, QUEUE_RESET, 2, 1));
+	TEST_ASSERT_NOT_NULL(rte_virtio_queue_begin(second), "live");
+	if (device) {
+		REG_SET(STATUS, 1, 0);
+	} else {
+		REG_SET(Q_SELECT, 2, 1);
+		DO(virtio_driver_reg_set(&vloop.drv, QUEUE_RESET, 2, 1));
+	}
+	rte_virtio_queue_end(first);
+	WAIT_FOR(GET(vloop.stopped[0]) == stopped + 1);
+	(void)REG(STATUS, 1); /* the poller has gone on */
+	TEST_ASSERT(GET(vloop.stopped[1]) == stopped && GET(vloop.resets) == resets, "too early");
+	rte_virtio_queue_end(second);
+	WAIT_FOR(GET(vloop.stopped[1]) == stopped + 1);
+	WAIT_FOR(!device || REG(STATUS, 1) == 0);
+	return TEST_SUCCESS;
+}
+
+static int
+test_two_stops(void)
+{
+	DO(vloop_start());
+	DO(two_stops(false));
+	return two_stops(true);
 }
 
 static int
@@ -539,6 +582,7 @@ static struct unit_test_suite suite = {
 		CASE(test_reset_in_burst),
 		CASE(test_reset_while_busy),
 		CASE(test_queue_reset),
+		CASE(test_two_stops),
 		CASE(test_queue_reset_not_negotiated),
 		CASE(test_disable),
 		CASE(test_epoch),

@@ -110,6 +110,11 @@ test_map(void)
 		  DATA));
 	drv.conf.features = EVENT_IDX;
 	TEST_ASSERT_EQUAL(map_at(DATA, drv.conf.driver, DATA), -EFAULT, "the event index");
+	drv.conf.features = 0;
+	DO(map_at(DATA, DATA, mem_zones[MEM_DEVICE].iova + mem_zones[MEM_DEVICE].size - 4 -
+		  8 * SIZE));
+	drv.conf.features = EVENT_IDX;
+	TEST_ASSERT_EQUAL(map_at(DATA, DATA, drv.conf.device), -EFAULT, "the event index");
 	return TEST_SUCCESS;
 }
 
@@ -484,6 +489,48 @@ test_odd(void)
 	return check_odd(PACKED);
 }
 
+/*
+ * A head or id that is none, behind a good one. What lies behind the table looks
+ * like descriptors.
+ */
+static int
+check_bad_id(uint64_t features, uint16_t id)
+{
+	struct rte_virtio_buf bufs[4];
+	uint32_t i;
+
+	begin(SIZE, features);
+	drv.conf.desc = DATA;
+	DO(rte_virtio_ring_init(&drv.ring, &drv.conf));
+	DO(rte_virtio_ring_map(&drv.ring, mem_reader));
+	memset(mem_at(DATA), 0, 8 * SIZE * sizeof(struct vring_desc));
+	for (i = SIZE; i < 8 * SIZE; i++)
+		put(DATA, i, DATA, 64, 0, 0);
+	add(0, DATA, 64, 0);
+	if (is_packed())
+		add(id, DATA, 64, 0);
+	else
+		show(id);
+	TEST_ASSERT_EQUAL(rte_virtio_ring_pop_burst(&drv.ring, bufs, 4), 1, "id %u", id);
+	TEST_ASSERT(rte_virtio_ring_is_odd(&drv.ring), "id %u", id);
+	BREAKS(-EPROTO);
+	rte_vfio_user_dma_end(mem_reader);
+	return 0;
+}
+
+static int
+test_bad_id(void)
+{
+	static const uint16_t ids[] = { SIZE, 4 * SIZE, 8 * SIZE - 1 };
+	uint32_t i;
+
+	for (i = 0; i < RTE_DIM(ids); i++) {
+		DO(check_bad_id(0, ids[i]));
+		DO(check_bad_id(PACKED, ids[i]));
+	}
+	return TEST_SUCCESS;
+}
+
 /* ------------------------------------------------------------------ sections */
 
 /* A chain that is kept over the end of its section. */
@@ -528,6 +575,7 @@ static struct unit_test_suite ring_suite = {
 		CASE(test_indirect_packed),
 		CASE(test_indirect_pieces),
 		CASE(test_odd),
+		CASE(test_bad_id),
 		CASE(test_later_section),
 		TEST_CASES_END()
 	},

@@ -13,7 +13,8 @@
 static int
 check_push(uint64_t features)
 {
-	uint32_t len, i;
+	const struct rte_virtio_buf more = { .id = 6 };
+	uint32_t len = 1, i;
 	uint16_t id;
 
 	DO(start(SIZE, features));
@@ -27,6 +28,7 @@ check_push(uint64_t features)
 	for (i = 3; i-- != 0;)
 		rte_virtio_ring_push(&drv.ring, (uint16_t)i, 1, i);
 	rte_virtio_ring_push(&drv.ring, 7, 1, 1);
+	rte_virtio_ring_push_burst(&drv.ring, &more, &len, 1);
 	TEST_ASSERT(!get_used(&id, &len, 1), "seen before publish");
 	rte_virtio_ring_publish(&drv.ring);
 	for (i = 3; i-- != 0;)
@@ -150,7 +152,7 @@ test_event_wraps(void)
 		}
 	}
 	/* after more than all numbers, whatever it waits for was passed */
-	*((uint16_t *)mem_at(drv.conf.driver) + 2 + SIZE) = (uint16_t)(i + 1000);
+	*((uint16_t *)mem_at(drv.conf.driver) + 2 + SIZE) = (uint16_t)(i + 10000);
 	for (i = 0; i < 70000; i++) {
 		add(0, DATA, 1, 0);
 		pop();
