@@ -272,6 +272,12 @@ test_intx_disable(void)
 
 #define FLR_BYTE (EXP_CAP + PCI_EXP_DEVCTL + 1)
 
+static uint32_t
+nb_resets(enum rte_vfio_user_reset reason)
+{
+	return __atomic_load_n(&resets[reason], __ATOMIC_ACQUIRE);
+}
+
 static int
 test_flr(void)
 {
@@ -283,7 +289,7 @@ test_flr(void)
 	/* what follows waits for the end of the reset */
 	DO(cfg_read(PCI_COMMAND, &command, 2));
 	DO(cfg_read(EXP_CAP + PCI_EXP_DEVCTL, &control, 2));
-	TEST_ASSERT_EQUAL(resets[RTE_VFIO_USER_RESET_PCI_FLR], 1u, "not reset");
+	TEST_ASSERT_EQUAL(nb_resets(RTE_VFIO_USER_RESET_PCI_FLR), 1u, "not reset");
 	TEST_ASSERT_EQUAL(command, 0, "Command 0x%x", command);
 	TEST_ASSERT_EQUAL(control, PCI_EXP_DEVCTL_RELAX_EN | PCI_EXP_DEVCTL_NOSNOOP_EN |
 			  PCI_EXP_DEVCTL_READRQ_512B, "Device Control 0x%x", control);
@@ -295,8 +301,8 @@ test_flr(void)
 	DO(cfg_write(EXP_CAP + PCI_EXP_DEVCTL, 1, 0xff));
 	DO(cfg_write(FLR_BYTE + 1, 1, 0xff));
 	DO(cfg_read(EXP_CAP + PCI_EXP_DEVCTL, &control, 2));
-	TEST_ASSERT_EQUAL(resets[RTE_VFIO_USER_RESET_PCI_FLR], 2u, "resets");
-	TEST_ASSERT_EQUAL(resets[RTE_VFIO_USER_RESET_DEVICE], 0u, "of another kind");
+	TEST_ASSERT_EQUAL(nb_resets(RTE_VFIO_USER_RESET_PCI_FLR), 2u, "resets");
+	TEST_ASSERT_EQUAL(nb_resets(RTE_VFIO_USER_RESET_DEVICE), 0u, "of another kind");
 	return TEST_SUCCESS;
 }
 
