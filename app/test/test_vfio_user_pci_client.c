@@ -5,6 +5,7 @@
 /* A device's configuration space as a client sees it. */
 
 #include <errno.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -29,6 +30,8 @@
 #define CONFIG_SIZE PCI_CFG_SPACE_EXP_SIZE
 #define BAR_REG(bar) (PCI_BASE_ADDRESS_0 + 4 * (bar))
 #define NB_VECTORS 4
+#define ROM_IMAGE 3000 /* bytes */
+#define ROM_SIZE 4096
 /* Where the capabilities come to lie, in the order of device_declare(). */
 #define EXP_CAP 0x48
 #define MSIX_CAP 0x84
@@ -52,6 +55,23 @@ bar_add(uint32_t bar, uint64_t size, uint32_t flags)
 	};
 
 	return rte_vfio_user_pci_bar_add(pci, bar, flags, &region);
+}
+
+static uint8_t
+rom_byte(uint32_t off)
+{
+	return off < ROM_IMAGE ? off * 7 + off / 256 : UINT8_MAX;
+}
+
+static int
+rom_add(void)
+{
+	uint8_t image[ROM_IMAGE];
+	uint32_t i;
+
+	for (i = 0; i < ROM_IMAGE; i++)
+		image[i] = rom_byte(i);
+	return rte_vfio_user_pci_rom_add(pci, image, ROM_IMAGE);
 }
 
 static int
@@ -78,6 +98,7 @@ device_declare(void)
 	TEST_ASSERT_SUCCESS(bar_add(0, 4096, 0), "BAR0");
 	TEST_ASSERT_SUCCESS(bar_add(1, 4096, 0), "BAR1");
 	TEST_ASSERT_SUCCESS(bar_add(2, 65536, RTE_VFIO_USER_PCI_BAR_PREFETCH), "BAR2");
+	TEST_ASSERT_SUCCESS(rom_add(), "ROM");
 	TEST_ASSERT(rte_vfio_user_pci_cap_pm_add(pci, 0) > 0, "power management");
 	TEST_ASSERT(rte_vfio_user_pci_cap_express_add(pci, 0,
 			RTE_VFIO_USER_PCI_EXP_FLR) > 0, "PCI Express");
@@ -220,6 +241,61 @@ test_config(void)
 	return TEST_SUCCESS;
 }
 
+static int
+read_rom(uint32_t off, uint32_t len)
+{
+	uint8_t buf[ROM_SIZE];
+	uint32_t i;
+	ssize_t ret;
+
+	ret = rte_vfio_user_client_region_read(client, VFIO_PCI_ROM_REGION_INDEX, off, buf, len);
+	TEST_ASSERT_EQUAL(ret, (ssize_t)len, "%u bytes at %u: %zd", len, off, ret);
+	for (i = 0; i < len; i++)
+		TEST_ASSERT_EQUAL(buf[i], rom_byte(off + i), "0x%x at %u", buf[i], off + i);
+	return TEST_SUCCESS;
+}
+
+static int
+check_rom_region(void)
+{
+	struct vfio_region_info *info;
+	uint32_t flags;
+	uint64_t size;
+
+	DO(rte_vfio_user_client_region_info(client, VFIO_PCI_ROM_REGION_INDEX, &info, NULL, NULL));
+	flags = info->flags;
+	size = info->size;
+	free(info);
+	TEST_ASSERT_EQUAL(size, ROM_SIZE, "size %" PRIu64, size);
+	TEST_ASSERT_EQUAL(flags, VFIO_REGION_INFO_FLAG_READ, "flags 0x%x", flags);
+	return TEST_SUCCESS;
+}
+
+/* The enable bit of the BAR is the client's own affair, as QEMU has it. */
+static int
+test_rom(void)
+{
+	uint32_t bar, off, len = 1;
+	ssize_t ret;
+
+	DO(check_rom_region());
+	DO(cfg_write(PCI_ROM_ADDRESS, 4, (uint32_t)PCI_ROM_ADDRESS_MASK));
+	DO(cfg_read(PCI_ROM_ADDRESS, &bar, 4));
+	TEST_ASSERT_EQUAL(bar, (uint32_t)-ROM_SIZE, "BAR 0x%x", bar);
+	DO(read_rom(0, ROM_SIZE));
+	for (off = 0; off + len <= ROM_SIZE; off += 509) {
+		DO(read_rom(off, len));
+		len++;
+	}
+	DO(read_rom(ROM_IMAGE - 1, 2));
+	ret = rte_vfio_user_client_region_write(client, VFIO_PCI_ROM_REGION_INDEX, 0, &bar, 4);
+	TEST_ASSERT_EQUAL(ret, -EINVAL, "write: %zd", ret);
+	ret = rte_vfio_user_client_region_read(client, VFIO_PCI_ROM_REGION_INDEX, ROM_SIZE - 2,
+					       &bar, 4);
+	TEST_ASSERT_EQUAL(ret, -EINVAL, "over the end: %zd", ret);
+	return read_rom(0, ROM_SIZE);
+}
+
 /* A client may assign eventfds and never write the capability. */
 static int
 test_msix_by_eventfd(void)
@@ -310,6 +386,7 @@ static struct unit_test_suite pci_client_suite = {
 	.suite_name = "vfio-user PCI configuration space seen by a client",
 	.unit_test_cases = {
 		TEST_CASE_ST(setup, teardown, test_config),
+		TEST_CASE_ST(setup, teardown, test_rom),
 		TEST_CASE_ST(setup, teardown, test_msix_by_eventfd),
 		TEST_CASE_ST(setup, teardown, test_intx_disable),
 		TEST_CASE_ST(setup, teardown, test_flr),
