@@ -65,18 +65,25 @@ def lspci_images(tmp_path_factory):
         return missing(str(error))
 
 
+def built(request, *names):
+    """Return the path of a program in the build folder."""
+    folder = os.path.abspath(request.config.getoption("--build-dir"))
+    path = os.path.join(folder, *names)
+    if not (os.path.isfile(path) and os.access(path, os.X_OK)):
+        missing("no program %s" % path)
+    return path
+
+
 @pytest.fixture(scope="session")
 def example(request):
     """A function that returns the path of an example."""
-    folder = os.path.abspath(request.config.getoption("--build-dir"))
+    return lambda name: built(request, "examples", name)
 
-    def path_of(name):
-        path = os.path.join(folder, "examples", name)
-        if not (os.path.isfile(path) and os.access(path, os.X_OK)):
-            missing("no program %s" % path)
-        return path
 
-    return path_of
+@pytest.fixture(scope="session")
+def pci_device(request):
+    """The path of the server of the kit's devices."""
+    return built(request, "tests", "vm", "pci_device")
 
 
 @pytest.fixture(scope="session")

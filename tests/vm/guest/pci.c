@@ -12,6 +12,8 @@
 
 #include "vmdev.h"
 
+#define PAGE 4096l
+
 static int
 open_file(const struct pci_dev *dev, const char *name, int flags)
 {
@@ -70,23 +72,65 @@ pci_write16(const struct pci_dev *dev, off_t offset, uint16_t value)
 		fail(errno, "cannot write config space at 0x%lx", (long)offset);
 }
 
+static int
+open_bar(const struct pci_dev *dev, int bar)
+{
+	char name[16];
+
+	snprintf(name, sizeof(name), "resource%d", bar);
+	return open_file(dev, name, O_RDWR);
+}
+
+static volatile void *
+map_bar(int fd, int bar, off_t offset, size_t len)
+{
+	void *addr = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, fd, offset);
+
+	if (addr == MAP_FAILED)
+		fail(errno, "cannot map %zu bytes of BAR %d at 0x%lx", len, bar, (long)offset);
+	close(fd);
+	return addr;
+}
+
 volatile void *
 pci_map_bar(const struct pci_dev *dev, int bar, size_t *size)
 {
-	char name[16];
+	int fd = open_bar(dev, bar);
 	struct stat st;
-	void *addr;
-	int fd;
 
-	snprintf(name, sizeof(name), "resource%d", bar);
-	fd = open_file(dev, name, O_RDWR);
 	if (fstat(fd, &st) < 0)
-		fail(errno, "cannot stat %s", name);
-	addr = mmap(NULL, st.st_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	if (addr == MAP_FAILED)
-		fail(errno, "cannot map %s", name);
-	close(fd);
+		fail(errno, "cannot stat BAR %d", bar);
 	if (size != NULL)
 		*size = st.st_size;
-	return addr;
+	return map_bar(fd, bar, 0, st.st_size);
+}
+
+volatile void *
+pci_map_word(const struct pci_dev *dev, int bar, off_t offset)
+{
+	off_t page = offset & -PAGE;
+
+	return (volatile char *)map_bar(open_bar(dev, bar), bar, page, PAGE) + (offset - page);
+}
+
+uint32_t
+pci_in(const struct pci_dev *dev, int bar, off_t offset, size_t len)
+{
+	int fd = open_bar(dev, bar);
+	uint32_t value = 0;
+
+	if (pread(fd, &value, len, offset) != (ssize_t)len)
+		fail(errno, "cannot read %zu bytes of BAR %d at 0x%lx", len, bar, (long)offset);
+	close(fd);
+	return value;
+}
+
+void
+pci_out(const struct pci_dev *dev, int bar, off_t offset, size_t len, uint32_t value)
+{
+	int fd = open_bar(dev, bar);
+
+	if (pwrite(fd, &value, len, offset) != (ssize_t)len)
+		fail(errno, "cannot write %zu bytes of BAR %d at 0x%lx", len, bar, (long)offset);
+	close(fd);
 }

@@ -18,7 +18,10 @@
 
 #include "vmdev.h"
 
-#define VECTORS 4
+#define MSIX_VECTORS 4
+#define MSI_VECTORS 8
+#define MAX_VECTORS 8
+#define NO_IRQ_WAIT 200 /* ms, long enough to see an interrupt that must not come */
 #define IOVA_SRC 0x40000000ul
 #define IOVA_DST 0x80000000ul
 #define COPY_LEN HUGE_PAGE
@@ -28,7 +31,9 @@ enum { VECTOR_DMA, VECTOR_SOFTWARE };
 struct vfio {
 	int container;
 	int device;
-	int vectors[VECTORS]; /* eventfds */
+	uint32_t irq_index;
+	uint32_t nb_vectors;
+	int vectors[MAX_VECTORS]; /* eventfds */
 	volatile void *regs;
 };
 
@@ -90,57 +95,114 @@ map_registers(struct vfio *vfio)
 		fail(errno, "cannot map BAR 0");
 }
 
-static void
-enable_bus_master(const struct vfio *vfio)
+static uint32_t
+region_read(const struct vfio *vfio, uint32_t index, off_t offset, size_t len)
 {
 	struct vfio_region_info info;
-	uint16_t command;
+	uint32_t value = 0;
 
-	region_info(vfio, VFIO_PCI_CONFIG_REGION_INDEX, &info);
-	if (pread(vfio->device, &command, 2, info.offset + PCI_COMMAND) != 2)
-		fail(errno, "cannot read the command register");
-	command |= PCI_COMMAND_MASTER | PCI_COMMAND_MEMORY;
-	if (pwrite(vfio->device, &command, 2, info.offset + PCI_COMMAND) != 2)
-		fail(errno, "cannot write the command register");
+	region_info(vfio, index, &info);
+	if (pread(vfio->device, &value, len, info.offset + offset) != (ssize_t)len)
+		fail(errno, "cannot read region %u at 0x%lx", index, (long)offset);
+	return value;
 }
 
 static void
-enable_msix(struct vfio *vfio)
+region_write(const struct vfio *vfio, uint32_t index, off_t offset, size_t len,
+	     uint32_t value)
+{
+	struct vfio_region_info info;
+
+	region_info(vfio, index, &info);
+	if (pwrite(vfio->device, &value, len, info.offset + offset) != (ssize_t)len)
+		fail(errno, "cannot write region %u at 0x%lx", index, (long)offset);
+}
+
+static void
+enable_commands(const struct vfio *vfio, uint16_t bits)
+{
+	uint32_t command = region_read(vfio, VFIO_PCI_CONFIG_REGION_INDEX, PCI_COMMAND, 2);
+
+	region_write(vfio, VFIO_PCI_CONFIG_REGION_INDEX, PCI_COMMAND, 2, command | bits);
+}
+
+static void
+check_vectors(const struct vfio *vfio, uint32_t index, uint32_t expected)
+{
+	struct vfio_irq_info info = { .argsz = sizeof(info), .index = index };
+
+	if (ioctl(vfio->device, VFIO_DEVICE_GET_IRQ_INFO, &info) < 0 || info.count != expected)
+		fail(0, "%u vectors of index %u instead of %u", info.count, index, expected);
+}
+
+static void
+enable_vectors(struct vfio *vfio, uint32_t index, uint32_t nb)
 {
 	char buf[sizeof(struct vfio_irq_set) + sizeof(vfio->vectors)] = { 0 };
-	struct vfio_irq_info info = {
-		.argsz = sizeof(info), .index = VFIO_PCI_MSIX_IRQ_INDEX,
-	};
 	struct vfio_irq_set *set = (struct vfio_irq_set *)buf;
-	int i;
+	uint32_t i;
 
-	if (ioctl(vfio->device, VFIO_DEVICE_GET_IRQ_INFO, &info) < 0 ||
-	    info.count != VECTORS)
-		fail(0, "%u MSI-X vectors instead of %d", info.count, VECTORS);
-	for (i = 0; i < VECTORS; i++)
+	for (i = 0; i < nb; i++)
 		vfio->vectors[i] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	set->argsz = sizeof(buf);
+	vfio->irq_index = index;
+	vfio->nb_vectors = nb;
+	set->argsz = sizeof(*set) + nb * sizeof(vfio->vectors[0]);
 	set->flags = VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER;
-	set->index = VFIO_PCI_MSIX_IRQ_INDEX;
-	set->count = VECTORS;
-	memcpy(set->data, vfio->vectors, sizeof(vfio->vectors));
+	set->index = index;
+	set->count = nb;
+	memcpy(set->data, vfio->vectors, nb * sizeof(vfio->vectors[0]));
 	if (ioctl(vfio->device, VFIO_DEVICE_SET_IRQS, set) < 0)
-		fail(errno, "cannot enable MSI-X");
+		fail(errno, "cannot enable %u vectors of index %u", nb, index);
 }
 
-/* Vector n must fire within 5 s, and no other one. */
 static void
-expect_vector(const struct vfio *vfio, int n)
+disable_vectors(struct vfio *vfio)
+{
+	struct vfio_irq_set set = {
+		.argsz = sizeof(set),
+		.flags = VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_TRIGGER,
+		.index = vfio->irq_index,
+	};
+	uint32_t i;
+
+	if (ioctl(vfio->device, VFIO_DEVICE_SET_IRQS, &set) < 0)
+		fail(errno, "cannot disable index %u", vfio->irq_index);
+	for (i = 0; i < vfio->nb_vectors; i++)
+		close(vfio->vectors[i]);
+	vfio->nb_vectors = 0;
+}
+
+/* No vector but n may have fired; n has fired so often. */
+static void
+expect_only(const struct vfio *vfio, uint32_t n, uint64_t times)
+{
+	uint64_t count;
+	uint32_t i;
+
+	for (i = 0; i < vfio->nb_vectors; i++) {
+		if (read(vfio->vectors[i], &count, sizeof(count)) < 0)
+			count = 0;
+		if (count != (i == n ? times : 0))
+			fail(0, "vector %u fired %lu times, at that of %u", i,
+			     (unsigned long)count, n);
+	}
+}
+
+/* Vector n must fire within 5 s, once, and no other one. */
+static void
+expect_vector(const struct vfio *vfio, uint32_t n)
 {
 	struct pollfd pfd = { .fd = vfio->vectors[n], .events = POLLIN };
-	uint64_t count;
-	int i;
 
 	if (poll(&pfd, 1, 5000) != 1)
-		fail(0, "no interrupt of MSI-X vector %d in 5 s", n);
-	for (i = 0; i < VECTORS; i++)
-		if (read(vfio->vectors[i], &count, sizeof(count)) > 0 && i != n)
-			fail(0, "MSI-X vector %d fired instead of %d", i, n);
+		fail(0, "no interrupt of vector %u in 5 s", n);
+	expect_only(vfio, n, 1);
+}
+
+static void
+expect_demo_vector(const struct vfio *vfio, uint32_t n)
+{
+	expect_vector(vfio, n);
 	reg_write(vfio->regs, REG_IRQ_CAUSE, ~0u);
 }
 
@@ -179,7 +241,7 @@ test_unmapped(const struct vfio *vfio)
 	unmap_buffer(vfio, IOVA_SRC);
 	if (dma_copy(vfio->regs, IOVA_DST, IOVA_SRC, COPY_LEN) == 0)
 		fail(0, "the device still reads memory that was unmapped");
-	expect_vector(vfio, VECTOR_DMA);
+	expect_demo_vector(vfio, VECTOR_DMA);
 }
 
 void
@@ -191,19 +253,80 @@ vfio_test(const char *address)
 
 	open_device(&vfio, address);
 	map_registers(&vfio);
-	enable_bus_master(&vfio);
+	enable_commands(&vfio, PCI_COMMAND_MASTER | PCI_COMMAND_MEMORY);
 	reg_write(vfio.regs, REG_IRQ_CAUSE, ~0u);
-	enable_msix(&vfio);
+	check_vectors(&vfio, VFIO_PCI_MSIX_IRQ_INDEX, MSIX_VECTORS);
+	enable_vectors(&vfio, VFIO_PCI_MSIX_IRQ_INDEX, MSIX_VECTORS);
 	reg_write(vfio.regs, REG_IRQ_RAISE, CAUSE_SOFTWARE);
-	expect_vector(&vfio, VECTOR_SOFTWARE);
+	expect_demo_vector(&vfio, VECTOR_SOFTWARE);
 	src = map_buffer(&vfio, IOVA_SRC);
 	dst = map_buffer(&vfio, IOVA_DST);
 	dma_fill(src, COPY_LEN);
 	err = dma_copy(vfio.regs, IOVA_DST, IOVA_SRC, COPY_LEN);
 	if (err != 0)
 		fail(err, "DMA through the IOMMU failed");
-	expect_vector(&vfio, VECTOR_DMA);
+	expect_demo_vector(&vfio, VECTOR_DMA);
 	dma_compare(dst, src, COPY_LEN);
 	test_unmapped(&vfio);
 	printf("vfio: MSI-X vectors 0 and 1, %lu bytes through the IOMMU\n", COPY_LEN);
+}
+
+static uint32_t
+find_capability(const struct vfio *vfio, uint32_t id)
+{
+	const uint32_t config = VFIO_PCI_CONFIG_REGION_INDEX;
+	uint32_t at = region_read(vfio, config, PCI_CAPABILITY_LIST, 1), left;
+
+	for (left = 48; at != 0 && left > 0; left--) {
+		if (region_read(vfio, config, at, 1) == id)
+			return at;
+		at = region_read(vfio, config, at + PCI_CAP_LIST_NEXT, 1);
+	}
+	fail(0, "no capability 0x%x", id);
+}
+
+/* What comes while a vector is masked is delivered by the unmask, once. */
+static void
+test_msi_mask(const struct vfio *vfio, uint32_t bar, off_t doorbell)
+{
+	const uint32_t config = VFIO_PCI_CONFIG_REGION_INDEX, masked = 3;
+	off_t mask = find_capability(vfio, PCI_CAP_ID_MSI) + PCI_MSI_MASK_64;
+	uint32_t bits = region_read(vfio, config, mask, 4);
+
+	region_write(vfio, config, mask, 4, bits | 1u << masked);
+	region_write(vfio, bar, doorbell, 4, masked);
+	region_write(vfio, bar, doorbell, 4, masked);
+	region_write(vfio, bar, doorbell, 4, masked + 1);
+	expect_vector(vfio, masked + 1);
+	poll(NULL, 0, NO_IRQ_WAIT);
+	expect_only(vfio, masked, 0);
+	region_write(vfio, config, mask, 4, bits);
+	expect_vector(vfio, masked);
+	region_write(vfio, bar, doorbell, 4, masked);
+	expect_vector(vfio, masked);
+}
+
+void
+vfio_test_msi(const char *address, uint32_t bar, off_t doorbell)
+{
+	struct vfio vfio;
+	uint32_t i;
+
+	open_device(&vfio, address);
+	enable_commands(&vfio, PCI_COMMAND_MASTER | PCI_COMMAND_IO | PCI_COMMAND_MEMORY);
+	check_vectors(&vfio, VFIO_PCI_MSI_IRQ_INDEX, MSI_VECTORS);
+	enable_vectors(&vfio, VFIO_PCI_MSI_IRQ_INDEX, MSI_VECTORS);
+	for (i = 0; i < MSI_VECTORS; i++) {
+		region_write(&vfio, bar, doorbell, 4, i);
+		expect_vector(&vfio, i);
+	}
+	test_msi_mask(&vfio, bar, doorbell);
+	disable_vectors(&vfio);
+	/* fewer messages than vectors: the device counts modulo their number */
+	enable_vectors(&vfio, VFIO_PCI_MSI_IRQ_INDEX, 2);
+	for (i = 0; i < MSI_VECTORS; i++) {
+		region_write(&vfio, bar, doorbell, 4, i);
+		expect_vector(&vfio, i % 2);
+	}
+	printf("vfio: %d MSI vectors, masked and not, and 2\n", MSI_VECTORS);
 }

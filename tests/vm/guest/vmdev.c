@@ -61,7 +61,7 @@ cmd_read(char **args)
 
 	pci_open(&dev, args[0]);
 	printf("0x%08x\n",
-	       reg_read(pci_map_bar(&dev, number(args[1]), NULL), number(args[2])));
+	       reg_read(pci_map_word(&dev, number(args[1]), number(args[2])), 0));
 }
 
 /* write ADDRESS BAR OFFSET VALUE: one 32-bit access. */
@@ -71,8 +71,28 @@ cmd_write(char **args)
 	struct pci_dev dev;
 
 	pci_open(&dev, args[0]);
-	reg_write(pci_map_bar(&dev, number(args[1]), NULL), number(args[2]),
+	reg_write(pci_map_word(&dev, number(args[1]), number(args[2])), 0,
 		  number(args[3]));
+}
+
+/* in ADDRESS BAR OFFSET LENGTH: one access to an I/O BAR. */
+static void
+cmd_in(char **args)
+{
+	struct pci_dev dev;
+
+	pci_open(&dev, args[0]);
+	printf("0x%x\n", pci_in(&dev, number(args[1]), number(args[2]), number(args[3])));
+}
+
+/* out ADDRESS BAR OFFSET LENGTH VALUE: one access to an I/O BAR. */
+static void
+cmd_out(char **args)
+{
+	struct pci_dev dev;
+
+	pci_open(&dev, args[0]);
+	pci_out(&dev, number(args[1]), number(args[2]), number(args[3]), number(args[4]));
 }
 
 /* pattern ADDRESS BAR OFFSET LENGTH: memory must keep what was written. */
@@ -221,6 +241,13 @@ cmd_vfio(char **args)
 	vfio_test(args[0]);
 }
 
+/* msi ADDRESS BAR DOORBELL: MSI through vfio-pci. */
+static void
+cmd_msi(char **args)
+{
+	vfio_test_msi(args[0], number(args[1]), number(args[2]));
+}
+
 static const struct {
 	const char *name;
 	int args;
@@ -231,7 +258,10 @@ static const struct {
 	{ "pattern", 4, cmd_pattern },
 	{ "dma", 2, cmd_dma },
 	{ "intx", 3, cmd_intx },
+	{ "in", 4, cmd_in },
+	{ "out", 5, cmd_out },
 	{ "vfio", 1, cmd_vfio },
+	{ "msi", 3, cmd_msi },
 };
 
 int
@@ -246,5 +276,5 @@ main(int argc, char **argv)
 			return 0;
 		}
 	}
-	fail(0, "usage: vmdev read|write|pattern|dma|intx|vfio ADDRESS ...");
+	fail(0, "usage: vmdev read|write|pattern|dma|intx|in|out|vfio|msi ADDRESS ...");
 }

@@ -4,7 +4,8 @@
 
 /**
  * @file
- * vmdev: drives the demo PCI device from user space inside a test guest.
+ * vmdev: drives the demo PCI device, and those of app/test/pci_devices.c, from
+ * user space inside a test guest.
  *
  * One command per run (see vmdev.c); it prints what it saw and exits with 0,
  * or prints what is wrong and exits with 1. The device is reached either by
@@ -61,6 +62,13 @@ void pci_write16(const struct pci_dev *dev, off_t offset, uint16_t value);
 /** Map a whole BAR; *size is set when not NULL. */
 volatile void *pci_map_bar(const struct pci_dev *dev, int bar, size_t *size);
 
+/** Map the page with an aligned 32-bit word of a BAR of any size; that word. */
+volatile void *pci_map_word(const struct pci_dev *dev, int bar, off_t offset);
+
+/** Access 1, 2 or 4 bytes of an I/O BAR. */
+uint32_t pci_in(const struct pci_dev *dev, int bar, off_t offset, size_t len);
+void pci_out(const struct pci_dev *dev, int bar, off_t offset, size_t len, uint32_t value);
+
 static inline uint32_t
 reg_read(volatile void *bar, size_t offset)
 {
@@ -96,5 +104,8 @@ void dma_compare(const void *dst, const void *src, size_t len);
 
 /** MSI-X and DMA of a device bound to vfio-pci, behind the guest's IOMMU. */
 void vfio_test(const char *address);
+
+/** MSI and its mask bits of such a device whose doorbell is in an I/O BAR. */
+void vfio_test_msi(const char *address, uint32_t bar, off_t doorbell);
 
 #endif /* VMDEV_H */
