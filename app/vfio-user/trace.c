@@ -15,6 +15,7 @@
 #include "tool.h"
 #include "trace_names.h"
 #include "trace_proxy.h"
+#include "trace_socket.h"
 
 #define DEFAULT_DATA 64u
 
@@ -45,6 +46,8 @@ static const struct cmd_option options[] = {
 struct options {
 	struct trace_sink_conf sink;
 	struct trace_proxy_conf proxy;
+	struct trace_listener listener;
+	const char *listen;
 	const char *output;
 };
 
@@ -111,7 +114,7 @@ take_option(struct options *opts, int option)
 {
 	switch (option) {
 	case 'l':
-		opts->proxy.listen = optarg;
+		opts->listen = optarg;
 		break;
 	case 'c':
 		opts->proxy.connect = optarg;
@@ -179,14 +182,16 @@ allow_files(void)
 
 /* The output is closed by then: its errors count if nothing else went wrong. */
 static int
-serve(const struct options *opts, struct trace_out *out)
+serve(struct options *opts, struct trace_out *out)
 {
 	struct trace_stats *stats = trace_stats_create();
 	struct trace_sink *sink = trace_sink_create(&opts->sink, out, trace_now());
 	int status, error;
 
-	if (stats == NULL || sink == NULL)
+	if (stats == NULL || sink == NULL) {
+		trace_unlisten(&opts->listener);
 		die(STATUS_FAILED, "no memory");
+	}
 	status = trace_proxy_run(&opts->proxy, sink, out, stats);
 	trace_sink_summary(sink, stats, trace_now());
 	error = trace_out_close(out);
@@ -205,23 +210,29 @@ run(int argc, char **argv)
 		.sink.max_data = DEFAULT_DATA,
 		.output = "-",
 		.proxy.stop = &stop,
+		.proxy.listener = &opts.listener,
 	};
 	struct trace_out *out;
-	int option;
+	int option, error;
 
 	while ((option = cmd_getopt(&cmd_trace, argc, argv)) != -1)
 		take_option(&opts, option);
 	cmd_words(&cmd_trace, argc, argv, 0, 0);
-	if (opts.proxy.listen == NULL || opts.proxy.connect == NULL)
+	if (opts.listen == NULL || opts.proxy.connect == NULL)
 		usage(&cmd_trace, "--listen and --connect are needed");
-	if (strcmp(opts.proxy.listen, opts.proxy.connect) == 0)
+	if (strcmp(opts.listen, opts.proxy.connect) == 0)
 		usage(&cmd_trace, "--listen and --connect are the same");
 	allow_files();
 	catch_signals();
 	opts.proxy.stop_fd = stop_fd;
+	/* first: where this fails, an older trace in the output stays */
+	trace_listen(&opts.listener, opts.listen);
 	out = trace_out_open(opts.output, &stop);
-	if (out == NULL)
-		die(STATUS_FAILED, "cannot write %s: %s", opts.output, strerror(errno));
+	if (out == NULL) {
+		error = errno;
+		trace_unlisten(&opts.listener);
+		die(STATUS_FAILED, "cannot write %s: %s", opts.output, strerror(error));
+	}
 	return serve(&opts, out);
 }
 

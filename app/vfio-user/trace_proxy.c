@@ -74,8 +74,7 @@ struct proxy {
 	struct trace_out *out;
 	struct trace_stats *stats;
 	int epfd;
-	int listen_fd; /* -1: nobody else is accepted */
-	bool listening; /* epoll tells about it */
+	bool listening; /* epoll tells about the listener */
 	uint32_t nb_sessions;
 	uint32_t numbers;
 	uint32_t connecting;
@@ -387,11 +386,11 @@ static void
 watch_listener(struct proxy *proxy, bool on)
 {
 	struct epoll_event ev = { .events = EPOLLIN, .data.ptr = NULL };
+	int fd = proxy->conf->listener->fd;
 
-	if (proxy->listen_fd < 0 || proxy->listening == on)
+	if (fd < 0 || proxy->listening == on)
 		return;
-	if (epoll_ctl(proxy->epfd, on ? EPOLL_CTL_ADD : EPOLL_CTL_DEL, proxy->listen_fd,
-		      &ev) < 0)
+	if (epoll_ctl(proxy->epfd, on ? EPOLL_CTL_ADD : EPOLL_CTL_DEL, fd, &ev) < 0)
 		die(STATUS_FAILED, "cannot wait for clients: %s", strerror(errno));
 	proxy->listening = on;
 }
@@ -399,12 +398,8 @@ watch_listener(struct proxy *proxy, bool on)
 static void
 stop_listening(struct proxy *proxy)
 {
-	if (proxy->listen_fd < 0)
-		return;
 	watch_listener(proxy, false);
-	close(proxy->listen_fd);
-	unlink(proxy->conf->listen);
-	proxy->listen_fd = -1;
+	trace_unlisten(proxy->conf->listener);
 }
 
 static void
@@ -417,7 +412,7 @@ accept_client(struct proxy *proxy)
 		watch_listener(proxy, false); /* until one has ended */
 		return;
 	}
-	fd = accept4(proxy->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	fd = accept4(proxy->conf->listener->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	if (fd < 0) {
 		if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
 			watch_listener(proxy, false);
@@ -541,10 +536,9 @@ trace_proxy_run(const struct trace_proxy_conf *conf, struct trace_sink *sink,
 	proxy.epfd = epoll_create1(EPOLL_CLOEXEC);
 	if (proxy.epfd < 0 || epoll_ctl(proxy.epfd, EPOLL_CTL_ADD, conf->stop_fd, &ev) < 0)
 		die(STATUS_FAILED, "cannot wait: %s", strerror(errno));
-	proxy.listen_fd = trace_listen(conf->listen);
 	watch_listener(&proxy, true);
-	fprintf(stderr, TOOL ": listening on %s, for the server at %s\n", conf->listen,
-		conf->connect);
+	fprintf(stderr, TOOL ": listening on %s, for the server at %s\n",
+		conf->listener->path, conf->connect);
 	loop(&proxy);
 	stop_listening(&proxy);
 	while ((session = LIST_FIRST(&proxy.sessions)) != NULL) {

@@ -22,9 +22,10 @@
 #include <stdbool.h>
 
 #include "trace_sink.h"
+#include "trace_socket.h"
 
 struct trace_proxy_conf {
-	const char *listen;
+	struct trace_listener *listener; /**< for the clients; closed in the end */
 	const char *connect;
 	bool once; /**< one connection, then the end */
 	bool spin; /**< never sleep */
@@ -33,8 +34,7 @@ struct trace_proxy_conf {
 };
 
 /**
- * Serve until conf->stop is set, or the only connection has ended. Ends the
- * program if the socket to listen at cannot be made.
+ * Serve until conf->stop is set, or the only connection has ended.
  *
  * @return
  *   An enum status.

@@ -78,8 +78,8 @@ is_stale(const char *path)
 	return fd == -ECONNREFUSED;
 }
 
-int
-trace_listen(const char *path)
+void
+trace_listen(struct trace_listener *listener, const char *path)
 {
 	struct sockaddr_un addr;
 	int fd, ret = address(path, &addr);
@@ -99,5 +99,15 @@ trace_listen(const char *path)
 		die(STATUS_FAILED, "cannot listen at %s: it exists already", path);
 	if (ret < 0)
 		die(STATUS_FAILED, "cannot listen at %s: %s", path, strerror(-ret));
-	return fd;
+	*listener = (struct trace_listener){ .path = path, .fd = fd };
+}
+
+void
+trace_unlisten(struct trace_listener *listener)
+{
+	if (listener->fd < 0)
+		return;
+	close(listener->fd);
+	unlink(listener->path);
+	listener->fd = -1;
 }

@@ -10,11 +10,25 @@
  * UNIX sockets by their paths
  */
 
+/** A socket that listens, and its file. */
+struct trace_listener {
+	const char *path;
+	int fd; /**< -1: closed */
+};
+
 /**
  * Listen; a socket file that nobody listens at is replaced. Others may not
  * connect. Ends the program on errors.
+ *
+ * @param listener
+ *   The socket, to be stored there.
+ * @param path
+ *   The file to make; kept by the caller.
  */
-int trace_listen(const char *path);
+void trace_listen(struct trace_listener *listener, const char *path);
+
+/** Close, and remove the file. */
+void trace_unlisten(struct trace_listener *listener);
 
 /** Connect without waiting: a non-blocking socket, or -errno. */
 int trace_connect(const char *path);

@@ -610,6 +610,19 @@ def test_output_that_cannot_be_opened(program, tmp_path):
                            tmp_path / "no" / "file"], check=False, capture_output=True,
                           text=True, timeout=10)
     assert done.returncode == FAILED and "No such file" in done.stderr
+    assert not (tmp_path / "l").exists()
+
+
+def test_older_trace_stays(start, program, tmp_path, fake):
+    """A proxy that cannot listen does not touch its output."""
+    older = tmp_path / "older"
+    older.write_text("a trace")
+    running = start()
+    for path, status in ((running.path, FAILED), (tmp_path / "no" / "sock", FAILED),
+                         ("a" * 108, USAGE)):
+        done = subprocess.run([program, "trace", "-l", path, "-c", fake.path, "-o", older],
+                              check=False, capture_output=True, text=True, timeout=10)
+        assert done.returncode == status and older.read_text() == "a trace", done.stderr
 
 
 class Piped:
