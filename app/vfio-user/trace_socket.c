@@ -82,6 +82,7 @@ void
 trace_listen(struct trace_listener *listener, const char *path)
 {
 	struct sockaddr_un addr;
+	struct stat st;
 	int fd, ret = address(path, &addr);
 
 	if (ret < 0)
@@ -93,21 +94,28 @@ trace_listen(struct trace_listener *listener, const char *path)
 	ret = bind_private(fd, &addr);
 	if (ret == -EADDRINUSE && is_stale(path) && unlink(path) == 0)
 		ret = bind_private(fd, &addr);
-	if (ret == 0 && listen(fd, BACKLOG) < 0)
+	if (ret == 0 && (lstat(path, &st) < 0 || listen(fd, BACKLOG) < 0))
 		ret = -errno;
 	if (ret == -EADDRINUSE)
 		die(STATUS_FAILED, "cannot listen at %s: it exists already", path);
 	if (ret < 0)
 		die(STATUS_FAILED, "cannot listen at %s: %s", path, strerror(-ret));
-	*listener = (struct trace_listener){ .path = path, .fd = fd };
+	*listener = (struct trace_listener){
+		.path = path, .fd = fd, .dev = st.st_dev, .ino = st.st_ino,
+	};
 }
 
 void
 trace_unlisten(struct trace_listener *listener)
 {
+	struct stat st;
+
 	if (listener->fd < 0)
 		return;
+	/* before the close: until then no other file gets the number of ours */
+	if (lstat(listener->path, &st) == 0 && st.st_dev == listener->dev &&
+	    st.st_ino == listener->ino)
+		unlink(listener->path);
 	close(listener->fd);
-	unlink(listener->path);
 	listener->fd = -1;
 }

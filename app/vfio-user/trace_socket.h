@@ -10,10 +10,14 @@
  * UNIX sockets by their paths
  */
 
+#include <sys/types.h>
+
 /** A socket that listens, and its file. */
 struct trace_listener {
 	const char *path;
 	int fd; /**< -1: closed */
+	dev_t dev;
+	ino_t ino;
 };
 
 /**
@@ -27,7 +31,7 @@ struct trace_listener {
  */
 void trace_listen(struct trace_listener *listener, const char *path);
 
-/** Close, and remove the file. */
+/** Close, and remove the file unless another one has taken its place. */
 void trace_unlisten(struct trace_listener *listener);
 
 /** Connect without waiting: a non-blocking socket, or -errno. */

@@ -586,6 +586,16 @@ def test_stale_socket(start, program, tmp_path, fake):
     assert (tmp_path / "file").read_text() == "mine"
 
 
+def test_socket_of_another(start):
+    """A socket that took the path of ours is not removed with it."""
+    proxy = start()
+    os.unlink(proxy.path)
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.bind(proxy.path)
+        proxy.end()
+        assert os.path.exists(proxy.path)
+
+
 @pytest.mark.parametrize("options, text", [
     (["-l", "a"], "--listen and --connect are needed"),
     (["-l", "a", "-c", "a"], "are the same"),
