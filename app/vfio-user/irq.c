@@ -27,7 +27,7 @@ struct irq_job {
 	uint32_t flags; /* of the index */
 	uint32_t first;
 	uint32_t nb; /* vectors; 0: not given */
-	uint64_t count; /* to wait for; 0: any number */
+	uint64_t count; /* to wait for; 0: not given, any number */
 	uint64_t got;
 	uint32_t timeout_ms; /* 0: none */
 	bool trigger;
@@ -263,6 +263,14 @@ count_run(struct irq_job *job)
 	    job->ended, job->got, job->count);
 }
 
+static void
+count_option(struct irq_job *job, const char *text)
+{
+	job->count = parse_number(text, "--count", UINT64_MAX);
+	if (job->count == 0)
+		usage(&cmd_irq, "--count: it must be at least 1");
+}
+
 /* A request may take a second of it at least, and as long as in other commands. */
 static void
 timeout_option(struct irq_job *job, uint32_t ms)
@@ -280,7 +288,7 @@ parse_options(struct irq_job *job, int argc, char **argv)
 	session_init(&job->s);
 	while ((id = cmd_getopt(&cmd_irq, argc, argv)) >= 0) {
 		if (id == 'n')
-			job->count = parse_number(optarg, "--count", UINT64_MAX);
+			count_option(job, optarg);
 		else if (id == 't')
 			timeout_option(job, parse_seconds(optarg, "--timeout"));
 		else if (id == 'V')
@@ -321,7 +329,7 @@ static const struct cmd_option irq_options[] = {
 	{ 'w', "wait", "SEC", "wait for the server, or until the device is free" },
 	SESSION_OPTION_DEBUG,
 	SESSION_OPTION_JSON,
-	{ 'n', "count", "N", "end after N interrupts" },
+	{ 'n', "count", "N", "end after N interrupts, 1 or more" },
 	{ 't', "timeout", "SEC", "end after SEC seconds" },
 	{ 'V', "vectors", "N[-M]", "these vectors only [all]" },
 	{ 'p', "poke", "POKE", "then write a register: REGION:OFFSET=VALUE[/WIDTH]" },

@@ -75,6 +75,8 @@ def test_irq_is_interrupted(tool, device, sig):
 
 @pytest.mark.parametrize("words, status, said", (
     (("--trigger",), t.USAGE, "no INDEX given"),
+    (("msix", "--count", 0), t.USAGE, "--count: it must be at least 1"),
+    (("msix", "-n0x0", "-t1"), t.USAGE, "--count: it must be at least 1"),
     (("nmi",), t.USAGE, "no interrupt index is called 'nmi'"),
     (("msix", "--vectors", "3-1"), t.USAGE, "is not a range"),
     (("msix", "--vectors", "0-99999"), t.USAGE, "is not a range"),
