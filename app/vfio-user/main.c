@@ -92,6 +92,7 @@ main(int argc, char **argv)
 		return option(argv[1]);
 	for (i = 0; i < RTE_DIM(cmds); i++) {
 		if (strcmp(argv[1], cmds[i]->name) == 0) {
+			usage_command(cmds[i]);
 			status = cmds[i]->run(argc - 1, argv + 1);
 			return status == STATUS_OK ? stdout_end() : status;
 		}

@@ -14,6 +14,8 @@
 
 #include "tool.h"
 
+static const struct cmd *running;
+
 static void
 say(const char *format, va_list ap)
 {
@@ -35,10 +37,18 @@ die(enum status status, const char *format, ...)
 }
 
 void
+usage_command(const struct cmd *cmd)
+{
+	running = cmd;
+}
+
+void
 usage(const struct cmd *cmd, const char *format, ...)
 {
 	va_list ap;
 
+	if (cmd == NULL)
+		cmd = running;
 	va_start(ap, format);
 	say(format, ap);
 	va_end(ap);

@@ -31,7 +31,10 @@
 void __rte_noreturn __rte_format_printf(2, 3)
 die(enum status status, const char *format, ...);
 
-/** End with a message about the arguments; cmd: whose, or NULL. */
+/** The command that usage() names from now on where it is given none. */
+void usage_command(const struct cmd *cmd);
+
+/** End with a message about the arguments; cmd: whose, or NULL: of the one that runs. */
 void __rte_noreturn __rte_format_printf(2, 3)
 usage(const struct cmd *cmd, const char *format, ...);
 

@@ -46,4 +46,16 @@ def test_version(tool):
 ))
 def test_wrong_arguments(tool, words, said):
     line = tool.fails(t.USAGE, *words)
-    assert said in line and "--help" in line
+    of = " info" if words[:1] == ("info",) else ""
+    assert said in line and line.endswith("; try 'dpdk-vfio-user%s --help'" % of)
+
+
+@pytest.mark.parametrize("words", (
+    ("read", "a", "bar0", "x"), ("read", "a", "bar9", 0), ("read", "a", "bar0", 0, "-W3"),
+    ("write", "a", "bar0", 0, 1, "-W3"), ("irq", "a", "nmi"), ("irq", "a", "msix", "-n", "x"),
+    ("bench", "a", "--write", "bar0"), ("dma-test", "a", "--maps", "x"),
+    ("top", "--interval", "x"), ("trace", "--hexdump", "x")), ids=lambda words: words[0])
+def test_wrong_values(tool, words):
+    """What is parsed for all commands refers to the help of the one that runs."""
+    line = tool.fails(t.USAGE, *words)
+    assert line.endswith("; try 'dpdk-vfio-user %s --help'" % words[0])
