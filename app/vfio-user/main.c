@@ -29,6 +29,22 @@ static const struct cmd *const cmds[] = {
 };
 
 static void
+list(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < RTE_DIM(cmds); i++)
+		cmd_list(cmds[i]);
+}
+
+static void
+version(void)
+{
+	printf(TOOL " %s (vfio-user protocol %u.%u)\n", TOOL_VERSION,
+	       RTE_VFIO_USER_PROTO_MAJOR, RTE_VFIO_USER_PROTO_MINOR);
+}
+
+static void
 help(void)
 {
 	unsigned int i;
@@ -47,20 +63,21 @@ help(void)
 }
 
 static int
-option(const char *word)
+option(char **words)
 {
-	unsigned int i;
+	void (*print)(void);
 
-	if (strcmp(word, "-h") == 0 || strcmp(word, "--help") == 0)
-		help();
-	else if (strcmp(word, "-V") == 0 || strcmp(word, "--version") == 0)
-		printf(TOOL " %s (vfio-user protocol %u.%u)\n", TOOL_VERSION,
-		       RTE_VFIO_USER_PROTO_MAJOR, RTE_VFIO_USER_PROTO_MINOR);
-	else if (strcmp(word, "--list") == 0)
-		for (i = 0; i < RTE_DIM(cmds); i++)
-			cmd_list(cmds[i]);
+	if (strcmp(words[0], "-h") == 0 || strcmp(words[0], "--help") == 0)
+		print = help;
+	else if (strcmp(words[0], "-V") == 0 || strcmp(words[0], "--version") == 0)
+		print = version;
+	else if (strcmp(words[0], "--list") == 0)
+		print = list;
 	else
-		usage(NULL, "unknown option '%s'", word);
+		usage(NULL, "unknown option '%s'", words[0]);
+	if (words[1] != NULL)
+		usage(NULL, "unexpected argument '%s'", words[1]);
+	print();
 	return stdout_end();
 }
 
@@ -89,7 +106,7 @@ main(int argc, char **argv)
 	if (argc < 2)
 		usage(NULL, "no command given");
 	if (argv[1][0] == '-')
-		return option(argv[1]);
+		return option(argv + 1);
 	for (i = 0; i < RTE_DIM(cmds); i++) {
 		if (strcmp(argv[1], cmds[i]->name) == 0) {
 			usage_command(cmds[i]);
