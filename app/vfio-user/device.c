@@ -151,8 +151,8 @@ device_region_load(struct device_region *region, struct session *s, uint32_t ind
 		fail(ret, "%s: device information", s->path);
 	region_name(name, index);
 	if (index >= info.num_regions)
-		die(STATUS_FAILED, "%s: there is no %s: the device has %u regions", s->path,
-		    name, info.num_regions);
+		die(STATUS_FAILED, "%s: there is no %s: the device has %u region%s", s->path,
+		    name, info.num_regions, plural(info.num_regions));
 	ret = region_ask(region, s, index);
 	if (ret < 0)
 		fail(ret, "%s: information about %s", s->path, name);

@@ -80,7 +80,8 @@ check_vectors(struct irq_job *job)
 	if (info.count == 0)
 		die(STATUS_FAILED, "%s: the device has no %s", job->s.path, name);
 	if (job->first >= info.count || job->nb > info.count - job->first)
-		die(STATUS_FAILED, "%s: %s has %u vectors only", job->s.path, name, info.count);
+		die(STATUS_FAILED, "%s: %s has %u vector%s only", job->s.path, name, info.count,
+		    plural(info.count));
 }
 
 static void
@@ -109,8 +110,8 @@ assign(struct irq_job *job)
 					      fds);
 	free(fds);
 	if (ret < 0)
-		fail(ret, "%s: assigning %u eventfds to %s", job->s.path, job->nb,
-		     irq_name(name, job->index));
+		fail(ret, "%s: assigning %u eventfd%s to %s", job->s.path, job->nb,
+		     plural(job->nb), irq_name(name, job->index));
 }
 
 /* Have the server signal every vector, as if the device had done so. */
@@ -187,8 +188,8 @@ wait_irqs(struct irq_job *job)
 				take_vector(job, i);
 		if (ret > 0 && job->fds[job->nb].revents != 0 &&
 		    rte_vfio_user_client_poll(job->s.client) < 0)
-			fail(-ENOTCONN, "%s: after %" PRIu64 " interrupts", job->s.path,
-			     job->got);
+			fail(-ENOTCONN, "%s: after %" PRIu64 " interrupt%s", job->s.path,
+			     job->got, plural(job->got));
 	}
 }
 
@@ -204,7 +205,7 @@ show_counts(const struct irq_job *job)
 	for (i = 0; i < job->nb; i++)
 		if (job->counts[i] != 0)
 			printf("%s %u: %" PRIu64 "\n", name, job->first + i, job->counts[i]);
-	printf("%" PRIu64 " interrupts in %.3f s\n", job->got,
+	printf("%" PRIu64 " interrupt%s in %.3f s\n", job->got, plural(job->got),
 	       (now_us() - job->start) / 1e6);
 }
 
@@ -259,8 +260,8 @@ count_run(struct irq_job *job)
 	if (job->ended == NULL || job->count == 0)
 		return STATUS_OK;
 	stdout_end();
-	die(STATUS_TIMEOUT, "%s: %s after %" PRIu64 " of %" PRIu64 " interrupts", job->s.path,
-	    job->ended, job->got, job->count);
+	die(STATUS_TIMEOUT, "%s: %s after %" PRIu64 " of %" PRIu64 " interrupt%s",
+	    job->s.path, job->ended, job->got, job->count, plural(job->count));
 }
 
 static void

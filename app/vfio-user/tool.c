@@ -208,6 +208,12 @@ xcalloc(size_t nb, size_t size)
 	return mem;
 }
 
+const char *
+plural(uint64_t nb)
+{
+	return nb == 1 ? "" : "s";
+}
+
 double
 now_us(void)
 {

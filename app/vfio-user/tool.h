@@ -108,6 +108,9 @@ void json_print(json_t *value);
 /** calloc(3) that ends the program when there is no memory; never NULL. */
 void *xcalloc(size_t nb, size_t size);
 
+/** What makes a plural of a word behind a number: "s", or "" behind 1. */
+const char *plural(uint64_t nb);
+
 /** Monotonic time in microseconds. */
 double now_us(void);
 

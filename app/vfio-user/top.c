@@ -412,7 +412,8 @@ print_unseen(struct screen *screen, const struct look *look)
 		line(screen, "cannot ask %s: %s", text_clean(name, sizeof(name), path, SIZE_MAX),
 		     json_string_value(why));
 	if (look->users.unknown != 0)
-		line(screen, "not examined: %zu processes of other users", look->users.unknown);
+		line(screen, "not examined: %zu process%s of other users",
+		     look->users.unknown, look->users.unknown == 1 ? "" : "es");
 }
 
 static void

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/queue.h>
 
+#include "tool.h"
 #include "trace_names.h"
 #include "trace_stats.h"
 
@@ -310,7 +311,7 @@ show_total_text(const struct trace_stats *stats, struct fields *f)
 {
 	fields_printf(f, "%" PRIu64 " connection%s, %" PRIu64 " messages; client: %" PRIu64
 		      " bytes, %" PRIu64 " fds; server: %" PRIu64 " bytes, %" PRIu64
-		      " fds\n", stats->connections, stats->connections == 1 ? "" : "s",
+		      " fds\n", stats->connections, plural(stats->connections),
 		      stats->messages, stats->bytes[0], stats->fds[0], stats->bytes[1],
 		      stats->fds[1]);
 	if (stats->unexpected != 0)

@@ -41,7 +41,7 @@ def test_irq_loopback(tool, demo, option):
 
 def test_irq_of_the_device(tool, demo):
     text = tool.ok("irq", demo.path, "msix", "--poke", RAISE, "-n", 1, "-t", 10, "-v")
-    assert " s  msix 1: 1\n" in text and "\nmsix 1: 1\n1 interrupts in " in text
+    assert " s  msix 1: 1\n" in text and "\nmsix 1: 1\n1 interrupt in " in text
 
 
 def test_irq_of_some_vectors(tool, demo):
@@ -59,6 +59,8 @@ def test_irq_timeout(tool, demo):
     done = tool("irq", demo.path, "msix", "--trigger", "-n", 5, "-t", 0.2)
     assert done.status == t.TIMEOUT and "4 interrupts in" in done.out
     assert "timeout after 4 of 5 interrupts" in done.err
+    line = tool.fails(t.TIMEOUT, "irq", demo.path, "msix", "-n", 1, "-t", 0.1)
+    assert line.endswith("timeout after 0 of 1 interrupt")
     assert tool.json("irq", demo.path, "msix", "-t", 0.1)["interrupts"] == 0
 
 
@@ -81,6 +83,7 @@ def test_irq_is_interrupted(tool, device, sig):
     (("msix", "--vectors", "3-1"), t.USAGE, "is not a range"),
     (("msix", "--vectors", "0-99999"), t.USAGE, "is not a range"),
     (("msix", "--vectors", "2-4"), t.FAILED, "has 4 vectors only"),
+    (("intx", "--vectors", "0-1"), t.FAILED, "has 1 vector only"),
     (("msi",), t.FAILED, "the device has no msi"),
     ((99,), t.FAILED, "irq99"),
 ))
