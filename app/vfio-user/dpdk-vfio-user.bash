@@ -5,6 +5,14 @@
 # that the program lists.
 # shellcheck shell=bash
 
+# What trace --command takes.
+_dpdk_vfio_user_messages=(
+	VERSION DMA_MAP DMA_UNMAP DEVICE_GET_INFO DEVICE_GET_REGION_INFO
+	DEVICE_GET_REGION_IO_FDS DEVICE_GET_IRQ_INFO DEVICE_SET_IRQS REGION_READ
+	REGION_WRITE DMA_READ DMA_WRITE DEVICE_RESET DIRTY_PAGES REGION_WRITE_MULTI
+	DEVICE_FEATURE MIG_DATA_READ MIG_DATA_WRITE
+)
+
 # Words that an argument of this name can have, from its beginning.
 _dpdk_vfio_user_argument()
 {
@@ -20,6 +28,8 @@ _dpdk_vfio_user_argument()
 	FILE) compgen -f -- "$cur" ;;
 	REGION) compgen -W "bar0 bar1 bar2 bar3 bar4 bar5 rom config vga" -- "$cur" ;;
 	INDEX) compgen -W "intx msi msix err req" -- "$cur" ;;
+	FORMAT) compgen -W "text json pcapng" -- "$cur" ;;
+	NAME) compgen -W "${_dpdk_vfio_user_messages[*]}" -- "$cur" ;;
 	esac
 }
 

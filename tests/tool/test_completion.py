@@ -3,13 +3,15 @@
 """What bash offers to complete a command line with."""
 
 import pathlib
+import re
 import socket
 import subprocess
 
 import pytest
 import tool as t
 
-SCRIPT = pathlib.Path(__file__).resolve().parents[2] / "app/vfio-user/dpdk-vfio-user.bash"
+SOURCES = pathlib.Path(__file__).resolve().parents[2] / "app/vfio-user"
+SCRIPT = SOURCES / "dpdk-vfio-user.bash"
 
 
 @pytest.fixture
@@ -60,3 +62,23 @@ def test_names(tool, complete, demo):
     info = tool.json("info", demo.path)
     assert regions == {row["name"] for row in info["regions"]}
     assert indexes == {row["name"] for row in info["irqs"]}
+
+
+def table(name, start):
+    """The strings of a table of the sources."""
+    text = (SOURCES / name).read_text(encoding="utf-8").split(start)[1]
+    return set(re.findall(r'"(\w+)"', text.split("};")[0]))
+
+
+def test_values_of_trace(tool, complete):
+    """Those that the program knows, and no others."""
+    messages = table("trace_names.c", "trace_name commands[] = {")
+    formats = table("trace.c", "names[] = {")
+    assert complete("trace", "--command", "") == messages >= {"VERSION", "MIG_DATA_WRITE"}
+    assert complete("trace", "--format", "") == complete("trace", "-f", "") == formats
+    assert complete("trace", "--command", "MIG") == {"MIG_DATA_READ", "MIG_DATA_WRITE"}
+    assert complete("trace", "--format", "p") == {"pcapng"}
+    for option, values in (("--command", messages), ("--format", formats)):
+        for value in values:  # an error that is found behind the values
+            line = tool.fails(t.USAGE, "trace", option, value)
+            assert "--listen and --connect are needed" in line
