@@ -381,6 +381,28 @@ test_msix_arguments(void)
 	return TEST_SUCCESS;
 }
 
+/* A server without the interrupt indexes of MSI and MSI-X. */
+static int
+test_few_interrupts(void)
+{
+	const struct rte_vfio_user_pci_msi msi = { .vectors = NB_VECTORS };
+	struct rte_vfio_user_server_conf conf;
+
+	pci_teardown();
+	rte_vfio_user_server_conf_init(&conf);
+	conf.sock_path = "never_started.sock";
+	conf.num_irqs = VFIO_PCI_INTX_IRQ_INDEX + 1;
+	srv = rte_vfio_user_server_create(&conf);
+	TEST_ASSERT_NOT_NULL(srv, "no server: %s", rte_strerror(rte_errno));
+	pci = rte_vfio_user_pci_create(srv, &pci_test_id);
+	TEST_ASSERT_NOT_NULL(pci, "no config space: %s", rte_strerror(rte_errno));
+	TEST_ASSERT_SUCCESS(bar_add(1, 4096, 0), "BAR1");
+	TEST_ASSERT_EQUAL(rte_vfio_user_pci_cap_msix_add(pci, 0, &test_msix), -EINVAL, "MSI-X");
+	TEST_ASSERT_EQUAL(rte_vfio_user_pci_cap_msi_add(pci, 0, &msi), -EINVAL, "MSI");
+	ASSERT_CFG(PCI_CAPABILITY_LIST, 1, 0);
+	return TEST_SUCCESS;
+}
+
 static int
 test_msix_enable(void)
 {
@@ -646,6 +668,7 @@ static struct unit_test_suite pci_suite = {
 		TEST_CASE_ST(pci_setup, pci_teardown, test_power_management),
 		TEST_CASE_ST(pci_setup, pci_teardown, test_express),
 		TEST_CASE_ST(pci_setup, pci_teardown, test_msix_arguments),
+		TEST_CASE_ST(pci_setup, pci_teardown, test_few_interrupts),
 		TEST_CASE_ST(pci_setup, pci_teardown, test_msix_enable),
 		TEST_CASE_ST(pci_setup, pci_teardown, test_intx),
 		TEST_CASE_ST(pci_setup, pci_teardown, test_intx_and_msix),

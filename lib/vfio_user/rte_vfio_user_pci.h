@@ -248,7 +248,7 @@ rte_vfio_user_pci_cap_express_add(struct rte_vfio_user_pci *pci, uint32_t offset
  * @return
  *   - its offset
  *   - -EINVAL: bad argument; a number of vectors, BAR or offset that is not as
- *     above
+ *     above; the server has no interrupt index of that number (num_irqs)
  *   - -EINVAL, -EEXIST, -ENOSPC, -EBUSY, -ENOMEM: as
  *     rte_vfio_user_pci_cap_pm_add()
  */
@@ -269,7 +269,8 @@ rte_vfio_user_pci_cap_msix_add(struct rte_vfio_user_pci *pci, uint32_t offset,
  *   Its vectors; copied.
  * @return
  *   - its offset
- *   - -EINVAL: bad argument; a number of vectors or flags that are not as above
+ *   - -EINVAL: bad argument; a number of vectors or flags that are not as above;
+ *     the server has no interrupt index of that number (num_irqs)
  *   - -EINVAL, -EEXIST, -ENOSPC, -EBUSY, -ENOMEM: as
  *     rte_vfio_user_pci_cap_pm_add()
  */
