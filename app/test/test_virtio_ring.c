@@ -7,6 +7,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include <rte_vect.h>
+
 #include "test.h"
 #include "test_virtio_ring_driver.h"
 
@@ -531,6 +533,61 @@ test_bad_id(void)
 	return TEST_SUCCESS;
 }
 
+/* A buffer that ends so far behind the end of a mapping, among some that do not. */
+static int
+check_end(uint32_t at, uint32_t len, uint32_t behind)
+{
+	const uint64_t addr = APART - len + behind;
+	struct rte_virtio_buf bufs[SIZE];
+	const bool fits = behind == 0 && len != 0;
+	uint32_t i;
+
+	DO(start(SIZE, drv.conf.features));
+	for (i = 0; i < SIZE; i++)
+		add((uint16_t)i, i == at ? addr : DATA + i, i == at ? len : 100, WRITE);
+	TEST_ASSERT_EQUAL(rte_virtio_ring_pop_burst(&drv.ring, bufs, SIZE),
+			  (int)(fits ? SIZE : at), "%u bytes, %u behind", len, behind);
+	TEST_ASSERT_EQUAL(rte_virtio_ring_is_odd(&drv.ring), !fits, "odd");
+	for (i = 0; i < (fits ? SIZE : at); i++)
+		TEST_ASSERT(bufs[i].id == i && bufs[i].flags == RTE_VIRTIO_BUF_F_WRITE &&
+			    bufs[i].len == (i == at ? len : 100) && bufs[i].va ==
+			    mem_zones[MEM_DATA].device + (i == at ? addr - DATA : i), "buffer");
+	rte_vfio_user_dma_end(mem_reader);
+	return 0;
+}
+
+/* Of each place in a group and each length that groups tell apart. */
+static int
+check_ends(uint64_t features)
+{
+	static const uint32_t lens[] = { 0, 1, 2, 16383, 16384, 16385, 32768, 32769 };
+	uint32_t i, at;
+
+	drv.conf.features = features;
+	for (i = 0; i < RTE_DIM(lens); i++) {
+		for (at = 0; at < SIZE; at++) {
+			DO(check_end(at, lens[i], 0));
+			if (lens[i] != 1) /* that would be all in the next one */
+				DO(check_end(at, lens[i], 1));
+		}
+	}
+	return 0;
+}
+
+static int
+test_ends(void)
+{
+	static const uint16_t bits[] = { RTE_VECT_SIMD_128, RTE_VECT_SIMD_MAX };
+	uint32_t i;
+
+	for (i = 0; i < RTE_DIM(bits); i++) {
+		rte_vect_set_max_simd_bitwidth(bits[i]);
+		DO(check_ends(0));
+		DO(check_ends(PACKED));
+	}
+	return TEST_SUCCESS;
+}
+
 /* ------------------------------------------------------------------ sections */
 
 /* A chain that is kept over the end of its section. */
@@ -576,6 +633,7 @@ static struct unit_test_suite ring_suite = {
 		CASE(test_indirect_pieces),
 		CASE(test_odd),
 		CASE(test_bad_id),
+		CASE(test_ends),
 		CASE(test_later_section),
 		TEST_CASES_END()
 	},

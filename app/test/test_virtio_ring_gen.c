@@ -75,8 +75,12 @@ flags_at(const struct gen *gen, uint64_t desc)
 static uint32_t
 pick_len(struct gen *gen)
 {
-	if (gen_one_in(gen, 16))
+	if (gen_one_in(gen, gen->alike ? 64 : 16))
 		return 0;
+	if (gen->alike && gen_one_in(gen, 64)) /* about as long as bursts take fast */
+		return 4 * MEM_PAGE - 2 + gen_below(gen, 4);
+	if (gen->alike)
+		return 1 + gen_below(gen, 2048);
 	return 1 + gen_below(gen, gen_one_in(gen, 8) ? 2 * MEM_PAGE : 256);
 }
 
@@ -87,7 +91,9 @@ pick_addr(struct gen *gen, uint32_t len)
 	const uint64_t first = mem_zones[MEM_DATA].iova;
 	const uint64_t end = mem_zones[MEM_CLOSE].iova + mem_zones[MEM_CLOSE].size;
 
-	if (gen_one_in(gen, 8))
+	if (gen->alike && !gen_one_in(gen, 32))
+		return first + gen_below(gen, (uint32_t)mem_zones[MEM_DATA].size - len + 1);
+	if (len <= 2 * MEM_PAGE && gen_one_in(gen, 8))
 		return mem_zones[gen_one_in(gen, 2) ? MEM_APART : MEM_CLOSE].iova -
 			gen_below(gen, len + 1);
 	return first + gen_below(gen, (uint32_t)(end - first) - len);
@@ -135,7 +141,7 @@ maybe_indirect(struct gen *gen, uint64_t at, uint16_t flags)
 {
 	const uint32_t nb = 1 + gen_below(gen, RTE_MIN(gen->conf.size, 8u));
 
-	if (!gen->indirect || !gen_one_in(gen, 4) ||
+	if (!gen->indirect || !gen_one_in(gen, gen->alike ? 64 : 4) ||
 	    gen->table + 16 * nb + 16 > TABLES + TABLES_SIZE)
 		return;
 	if (gen_one_in(gen, 8))
@@ -147,9 +153,18 @@ maybe_indirect(struct gen *gen, uint64_t at, uint16_t flags)
 static uint32_t
 pick_chain(struct gen *gen, uint32_t most)
 {
-	if (gen_one_in(gen, 2))
+	if (gen->alike ? !gen_one_in(gen, 64) : gen_one_in(gen, 2))
 		return 1;
 	return 1 + gen_below(gen, gen_one_in(gen, 8) ? most : RTE_MIN(most, 5u));
+}
+
+/* How many descriptors of a chain the device reads. */
+static uint32_t
+pick_read(struct gen *gen, uint32_t nb)
+{
+	if (gen->alike && !gen_one_in(gen, 64))
+		return gen->alike_write ? 0 : nb;
+	return gen_below(gen, nb + 1);
 }
 
 static void
@@ -180,7 +195,7 @@ fill_split(struct gen *gen)
 	}
 	for (i = 0; i < size; i += nb) {
 		nb = pick_chain(gen, size - i);
-		nb_read = gen_below(gen, nb + 1);
+		nb_read = pick_read(gen, nb);
 		for (k = 0; k < nb; k++) {
 			flags = k < nb_read ? 0 : VRING_DESC_F_WRITE;
 			if (k + 1 < nb)
@@ -210,7 +225,7 @@ fill_packed(struct gen *gen)
 
 	while (gen->free != 0) {
 		nb = pick_chain(gen, gen->free);
-		nb_read = gen_below(gen, nb + 1);
+		nb_read = pick_read(gen, nb);
 		id = (uint16_t)gen_below(gen, gen->conf.size);
 		for (k = 0; k < nb; k++) {
 			flags = turn_flags(gen, gen->next + k);
@@ -425,6 +440,9 @@ gen_start(struct gen *gen, uint64_t seed)
 	gen->packed = (gen->conf.features >> VIRTIO_F_RING_PACKED & 1) != 0;
 	gen->indirect = (gen->conf.features >> VIRTIO_RING_F_INDIRECT_DESC & 1) != 0;
 	gen->conf.size = pick_size(gen);
+	gen->alike = gen_one_in(gen, 3);
+	gen->alike_write = gen_one_in(gen, 2);
+	gen->any_cpu = gen_one_in(gen, 2);
 	gen->free = gen->conf.size;
 	mem_place(&gen->conf);
 	memset(mem_at(TABLES), 0, TABLES_SIZE / 2);

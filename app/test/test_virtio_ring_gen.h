@@ -23,6 +23,9 @@ struct gen {
 	struct rte_virtio_ring_conf conf;
 	bool packed, indirect;
 	bool hostile; /* the ring was damaged */
+	bool alike; /* most buffers are plain, and like the others */
+	bool alike_write; /* the device writes them */
+	bool any_cpu; /* no vector instructions that not all have */
 	uint32_t next; /* available entries, as counted by the driver */
 	uint32_t free; /* packed: descriptors */
 	uint64_t table; /* where the next one goes */

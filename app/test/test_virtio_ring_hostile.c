@@ -25,6 +25,8 @@
 #include <linux/virtio_config.h>
 #include <linux/virtio_ring.h>
 
+#include <rte_vect.h>
+
 #include "test.h"
 #include "test_virtio_ring_gen.h"
 #include "test_virtio_ring_mem.h"
@@ -394,6 +396,14 @@ step(void)
 	return ret;
 }
 
+/* With what the library has for this cpu, or for any. */
+static int
+init_ring(const struct gen *gen)
+{
+	rte_vect_set_max_simd_bitwidth(gen->any_cpu ? RTE_VECT_SIMD_128 : RTE_VECT_SIMD_MAX);
+	return rte_virtio_ring_init(&t.ring, &gen->conf);
+}
+
 static int
 start_ring(uint64_t seed)
 {
@@ -402,7 +412,7 @@ start_ring(uint64_t seed)
 	t.nb_held = 0;
 	t.used = 0;
 	t.unsignalled = 0;
-	DO(rte_virtio_ring_init(&t.ring, &t.gen.conf));
+	DO(init_ring(&t.gen));
 	if (gen_one_in(&t.gen, 2))
 		begin_at(gen_one_in(&t.gen, 2) ? 65536 - gen_below(&t.gen, 4) :
 			 gen_below(&t.gen, 1 << 20));
@@ -595,7 +605,7 @@ race(uint64_t seed, uint32_t ms)
 	gen_start(&gen, seed);
 	mine = gen;
 	mine.state = ~gen.state;
-	DO(rte_virtio_ring_init(&t.ring, &gen.conf));
+	DO(init_ring(&gen));
 	gen_fill(&gen);
 	__atomic_store_n(&stop, false, __ATOMIC_RELEASE);
 	DO(pthread_create(&thread, NULL, damage_on, &gen));
@@ -603,7 +613,7 @@ race(uint64_t seed, uint32_t ms)
 	do {
 		rte_vfio_user_dma_begin(mem_reader);
 		if (t.ring.broken != 0)
-			rte_virtio_ring_init(&t.ring, &mine.conf);
+			init_ring(&mine);
 		ret = rte_virtio_ring_map(&t.ring, mem_reader);
 		if (ret == 0)
 			ret = race_step(&mine);

@@ -34,7 +34,7 @@ static const struct {
 	[MEM_DESC] = { 0x100000, 129, 0, 0, RW, true },
 	[MEM_DRIVER] = { 0x200000, 17, 1, 0, RW, true },
 	[MEM_DEVICE] = { 0x300000, 65, 2, 0, RW, true },
-	[MEM_DATA] = { 0x10000, 4, 3, 0, RW, true },
+	[MEM_DATA] = { 0x8000, 12, 3, 0, RW, true },
 	[MEM_APART] = { 0x14000, 2, 3, 16, RW, true },
 	[MEM_CLOSE] = { 0x16000, 2, 3, 18, RW, true },
 	[MEM_READ_ONLY] = { 0x18000, 1, 3, 32, PROT_READ, true },

@@ -116,6 +116,26 @@ struct rte_virtio_buf {
 	uint16_t flags; /**< RTE_VIRTIO_BUF_F_WRITE or 0 */
 };
 
+struct rte_virtio_ring;
+
+/**
+ * Takes plain buffers from a position on that are like the last one. Called
+ * by rte_virtio_ring_pop_burst(), not by applications.
+ *
+ * @param ring
+ *   The ring, mapped.
+ * @param pos
+ *   Index of the available entry (split) or of the descriptor (packed).
+ * @param bufs
+ *   Where to describe them. More than those taken may be overwritten.
+ * @param nb
+ *   Most to take.
+ * @return
+ *   The number taken.
+ */
+typedef uint16_t (*rte_virtio_ring_run_t)(const struct rte_virtio_ring *ring, uint16_t pos,
+		struct rte_virtio_buf *bufs, uint16_t nb);
+
 /**
  * A ring, embedded in the queue of a device. All fields are private to the
  * library.
@@ -146,9 +166,11 @@ struct rte_virtio_ring {
 	/** The last burst ended at a buffer that needs rte_virtio_ring_pop(). */
 	bool odd;
 	bool notify_off; /**< the driver was told not to notify */
+	uint16_t run_flags; /**< RTE_VIRTIO_BUF_F_WRITE or 0, as the last one of a burst */
 	int broken; /**< 0, or the error that broke it */
 	/** Packed: second half of the descriptor at published, not written yet. */
 	uint64_t head;
+	rte_virtio_ring_run_t run; /**< for this kind of ring and this cpu */
 	/** Entries published since the driver's wish for interrupts was looked at. */
 	uint32_t unsignalled;
 	/** The areas in the client's address space: descriptors, driver, device. */
@@ -244,7 +266,7 @@ rte_virtio_ring_pop(struct rte_virtio_ring *ring, struct rte_virtio_chain *chain
  * @param ring
  *   The ring, mapped.
  * @param bufs
- *   Where to describe them.
+ *   Where to describe them; those behind the number taken may be overwritten, too.
  * @param nb
  *   Most to take. 64 is a good number.
  * @return

@@ -65,6 +65,7 @@ rte_virtio_ring_init(struct rte_virtio_ring *ring, const struct rte_virtio_ring_
 	ring->in_order = HAS(conf->features, VIRTIO_F_IN_ORDER);
 	ring->indirect = HAS(conf->features, VIRTIO_RING_F_INDIRECT_DESC);
 	ring->event_idx = HAS(conf->features, VIRTIO_RING_F_EVENT_IDX);
+	ring->run = virtio_ring_run_choose(ring->packed);
 	ring->avail_flags = 1 << VRING_PACKED_DESC_F_AVAIL;
 	ring->used_flags = 1 << VRING_PACKED_DESC_F_AVAIL | 1 << VRING_PACKED_DESC_F_USED;
 	set_areas(ring, conf);

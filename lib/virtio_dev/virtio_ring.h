@@ -53,11 +53,15 @@ struct virtio_ring_walk {
  * once. The second half has the flags; of a packed ring it is loaded first.
  */
 static inline uint64_t
+virtio_ring_load64(const uint64_t *p)
+{
+	return rte_le_to_cpu_64(__atomic_load_n(p, __ATOMIC_RELAXED));
+}
+
+static inline uint64_t
 virtio_ring_half(const uint8_t *desc, unsigned int half)
 {
-	const uint64_t *p = (const uint64_t *)(uintptr_t)desc + half;
-
-	return rte_le_to_cpu_64(__atomic_load_n(p, __ATOMIC_RELAXED));
+	return virtio_ring_load64((const uint64_t *)(uintptr_t)desc + half);
 }
 
 static inline uint16_t
@@ -91,37 +95,6 @@ virtio_ring_desc_packed(struct virtio_ring_desc *desc, uint64_t addr, uint64_t r
 	desc->flags = (uint16_t)(rest >> 48);
 }
 
-/*
- * What the buffers of a run have in common, kept in registers: the compiler
- * cannot keep what the ring and the reader point to over stores to the caller's
- * array. A run ends where the flags of a descriptor differ, or its memory is not
- * in the mapping of the first one.
- */
-struct virtio_ring_run {
-	uint64_t first, span, delta;
-};
-
-/** Behind virtio_ring_buf_find(), with the same flags. */
-static inline void
-virtio_ring_run_start(struct virtio_ring_run *run, const struct rte_virtio_ring *ring)
-{
-	const struct rte_vfio_user_dma_entry *hit = ring->reader->hit;
-
-	run->first = hit->first;
-	run->span = hit->span;
-	run->delta = hit->delta;
-}
-
-/** Whether the mapping of the run has all of a buffer, which is not empty. */
-static inline bool
-virtio_ring_run_has(const struct virtio_ring_run *run, uint64_t addr, uint32_t len)
-{
-	const uint64_t off = addr - run->first;
-
-	/* one less than no bytes is more than any span */
-	return off <= run->span && (uint64_t)len - 1 <= run->span - off;
-}
-
 /** Describe a buffer: its second half is like that of a packed descriptor. */
 static inline void
 virtio_ring_buf_set(struct rte_virtio_buf *buf, uint64_t va, uint64_t rest)
@@ -139,28 +112,33 @@ virtio_ring_buf_set(struct rte_virtio_buf *buf, uint64_t va, uint64_t rest)
 }
 
 /**
- * Describe a buffer if it is one descriptor in one mapping: its flag, or -1. The
- * reader remembers the mapping.
+ * Describe a buffer if it is one descriptor in one mapping, or return false. A
+ * run of buffers like it may follow: the ring remembers the flags, the reader the
+ * mapping.
  */
-static inline int
-virtio_ring_buf_find(const struct rte_virtio_ring *ring, struct rte_virtio_buf *buf,
-		     const struct virtio_ring_desc *desc, uint16_t id)
+static inline bool
+virtio_ring_take_first(struct rte_virtio_ring *ring, struct rte_virtio_buf *buf,
+		       const struct virtio_ring_desc *desc, uint16_t id)
 {
 	const uint16_t flags = desc->flags & VRING_DESC_F_WRITE;
 
 	if (unlikely((desc->flags & (VRING_DESC_F_NEXT | VRING_DESC_F_INDIRECT)) != 0 ||
 		     id >= ring->size))
-		return -1;
+		return false;
 	buf->va = rte_vfio_user_dma_va(ring->reader, desc->addr, desc->len,
 				       flags != 0 ? PROT_WRITE : PROT_READ);
 	if (unlikely(buf->va == NULL))
-		return -1;
+		return false;
 	rte_prefetch0(buf->va);
 	buf->len = desc->len;
 	buf->id = id;
 	buf->flags = flags;
-	return flags;
+	ring->run_flags = flags;
+	return true;
 }
+
+/** The runs of plain buffers for this cpu, of a kind of ring. */
+rte_virtio_ring_run_t virtio_ring_run_choose(bool packed);
 
 /** Add the memory of one descriptor to the chain: 0 or an error of pop. */
 int virtio_ring_walk_add(struct virtio_ring_walk *walk, const struct virtio_ring_desc *desc);

@@ -114,35 +114,6 @@ virtio_ring_packed_pop(struct rte_virtio_ring *ring, struct virtio_ring_walk *wa
 	return ret;
 }
 
-/* Take plain buffers as long as they resemble the first one: how many. */
-static __rte_noinline uint16_t
-pop_run(const struct rte_virtio_ring *ring, uint16_t pos, uint16_t flags,
-	struct rte_virtio_buf *bufs, uint16_t nb)
-{
-	const uint64_t wanted = (uint64_t)(flags | ring->avail_flags) << 48;
-	const uint64_t *desc = flags_at(ring, pos);
-	const uint64_t size = ring->size;
-	struct virtio_ring_run run;
-	uint64_t addr, rest;
-	uint32_t i;
-
-	virtio_ring_run_start(&run, ring);
-#pragma GCC unroll 4
-	for (i = 0; i < nb; i++) {
-		rest = rte_le_to_cpu_64(__atomic_load_n(desc + 2 * i, __ATOMIC_ACQUIRE));
-		addr = rte_le_to_cpu_64(__atomic_load_n(desc + 2 * i - 1, __ATOMIC_RELAXED));
-		rest ^= wanted;
-		/* with the same flags, only the id is left in the upper half */
-		if (unlikely(rest >> 32 >= size ||
-			     !virtio_ring_run_has(&run, addr, (uint32_t)rest)))
-			break;
-		addr += run.delta;
-		rte_prefetch0((const void *)(uintptr_t)addr);
-		virtio_ring_buf_set(&bufs[i], addr, rest | (uint64_t)flags << 48);
-	}
-	return (uint16_t)i;
-}
-
 /* As many as there are up to the end of the ring; another turn has other flags. */
 static uint16_t
 pop_turn(struct rte_virtio_ring *ring, struct rte_virtio_buf *bufs, uint16_t nb)
@@ -150,21 +121,22 @@ pop_turn(struct rte_virtio_ring *ring, struct rte_virtio_buf *bufs, uint16_t nb)
 	struct virtio_ring_desc desc;
 	uint16_t done = 0, pos;
 	uint64_t rest;
-	int ret;
 
-	while (done < nb) {
+	/* most are like the last one of the burst before, in the mapping of the ring */
+	for (;;) {
+		done += ring->run(ring, ring->avail + done, &bufs[done], nb - done);
+		if (done == nb)
+			break;
 		pos = ring->avail + done;
 		rest = load_flags(ring, pos);
 		if ((rest >> 48 & AVAIL_USED) != ring->avail_flags)
 			break;
 		virtio_ring_desc_packed(&desc, virtio_ring_half(desc_at(ring, pos), 0), rest);
-		ret = virtio_ring_buf_find(ring, &bufs[done], &desc, desc.id);
-		if (unlikely(ret < 0)) {
+		if (unlikely(!virtio_ring_take_first(ring, &bufs[done], &desc, desc.id))) {
 			ring->odd = true;
 			break;
 		}
 		done++;
-		done += pop_run(ring, pos + 1, (uint16_t)ret, &bufs[done], nb - done);
 	}
 	taken(ring, done);
 	return done;
@@ -212,32 +184,44 @@ use(struct rte_virtio_ring *ring, uint16_t id, uint32_t written)
 		__atomic_store_n(flags_at(ring, ring->used), half, __ATOMIC_RELAXED);
 }
 
+/* Four, one after the other; false if nothing was written to one of them. */
+static inline bool
+use_four(uint64_t *half, uint64_t some, const struct rte_virtio_buf *bufs,
+	 const uint32_t *written)
+{
+	uint32_t i;
+
+#pragma GCC unroll 4
+	for (i = 0; i < 4; i++) {
+		if (unlikely(written[i] == 0))
+			return false;
+		half[2 * i] = rte_cpu_to_le_64(some | (uint64_t)bufs[i].id << 32 | written[i]);
+	}
+	return true;
+}
+
 /* Up to the end of the ring. */
 static void
 use_run(struct rte_virtio_ring *ring, const struct rte_virtio_buf *bufs,
 	const uint32_t *written, uint16_t nb)
 {
-	struct vring_packed_desc *desc =
-		(struct vring_packed_desc *)(uintptr_t)ring->desc + ring->used;
-	const uint16_t none = rte_cpu_to_le_16(ring->used_flags);
-	const uint16_t some = rte_cpu_to_le_16(ring->used_flags | VRING_DESC_F_WRITE);
-	uint32_t i;
+	const uint64_t some = (uint64_t)(ring->used_flags | VRING_DESC_F_WRITE) << 48;
+	const uint16_t flags = ring->used_flags;
+	uint64_t *const half = flags_at(ring, ring->used);
+	uint32_t i = 1;
 
 	use(ring, bufs[0].id, written != NULL ? written[0] : 0);
-	if (written != NULL) {
+	if (written == NULL) {
 #pragma GCC unroll 4
-		for (i = 1; i < nb; i++) {
-			desc[i].len = rte_cpu_to_le_32(written[i]);
-			desc[i].id = rte_cpu_to_le_16(bufs[i].id);
-			desc[i].flags = written[i] != 0 ? some : none;
-		}
-	} else {
-#pragma GCC unroll 4
-		for (i = 1; i < nb; i++) {
-			desc[i].id = rte_cpu_to_le_16(bufs[i].id);
-			desc[i].flags = none;
-		}
+		for (; i < nb; i++)
+			half[2 * i] = used_half(flags, bufs[i].id, 0);
+		return;
 	}
+	for (; i + 4 <= nb; i += 4)
+		if (!use_four(half + 2 * i, some, &bufs[i], &written[i]))
+			break;
+	for (; i < nb; i++)
+		half[2 * i] = used_half(flags, bufs[i].id, written[i]);
 }
 
 void

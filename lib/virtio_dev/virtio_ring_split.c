@@ -84,57 +84,18 @@ virtio_ring_split_pop(struct rte_virtio_ring *ring, struct virtio_ring_walk *wal
 	return 1;
 }
 
-/*
- * Take plain buffers as long as they resemble the first one, up to the end of
- * the ring: how many. Not in line: there would not be enough registers.
- */
-static __rte_noinline uint16_t
-pop_run(const struct rte_virtio_ring *ring, uint16_t avail, uint16_t flags,
-	struct rte_virtio_buf *bufs, uint16_t nb)
-{
-	const uint8_t *entries = ring->driver + VIRTIO_RING_ENTRIES, *desc;
-	const uint8_t *const descs = ring->desc;
-	const uint16_t mask = ring->mask;
-	struct virtio_ring_run run;
-	uint64_t addr, rest;
-	uint16_t head;
-	uint32_t i;
-
-	avail &= mask;
-	entries += sizeof(uint16_t) * avail;
-	nb = RTE_MIN(nb, ring->size - avail);
-	virtio_ring_run_start(&run, ring);
-#pragma GCC unroll 4
-	for (i = 0; i < nb; i++) {
-		head = virtio_ring_load16(entries + sizeof(uint16_t) * i);
-		if (unlikely(head > mask))
-			break;
-		desc = descs + VIRTIO_RING_DESC_SIZE * (size_t)head;
-		rest = virtio_ring_half(desc, 1);
-		addr = virtio_ring_half(desc, 0);
-		if (unlikely((uint16_t)(rest >> 32) != flags ||
-			     !virtio_ring_run_has(&run, addr, (uint32_t)rest)))
-			break;
-		addr += run.delta;
-		rte_prefetch0((const void *)(uintptr_t)addr);
-		virtio_ring_buf_set(&bufs[i], addr, (uint32_t)rest | (uint64_t)head << 32 |
-				    (uint64_t)flags << 48);
-	}
-	return (uint16_t)i;
-}
-
-/* The first of a run: its flags, or -1 if it is odd. Finds its mapping. */
-static int
-start_run(const struct rte_virtio_ring *ring, uint16_t avail, struct rte_virtio_buf *buf)
+/* The first buffer of a run, or false if it is odd. Finds its mapping. */
+static bool
+take_first(struct rte_virtio_ring *ring, uint16_t avail, struct rte_virtio_buf *buf)
 {
 	const uint16_t head = entry(ring, avail);
 	struct virtio_ring_desc desc;
 
 	if (head >= ring->size)
-		return -1;
+		return false;
 	virtio_ring_desc_split(&desc, virtio_ring_half(desc_at(ring, head), 0),
 			       virtio_ring_half(desc_at(ring, head), 1));
-	return virtio_ring_buf_find(ring, buf, &desc, head);
+	return virtio_ring_take_first(ring, buf, &desc, head);
 }
 
 int
@@ -150,14 +111,16 @@ virtio_ring_split_pop_burst(struct rte_virtio_ring *ring, struct rte_virtio_buf 
 			return ret;
 		nb = RTE_MIN(nb, (uint16_t)(ring->avail_end - ring->avail));
 	}
-	while (done < nb) {
-		ret = start_run(ring, ring->avail + done, &bufs[done]);
-		if (unlikely(ret < 0)) {
+	/* most are like the last one of the burst before, in the mapping of the ring */
+	for (;;) {
+		done += ring->run(ring, ring->avail + done, &bufs[done], nb - done);
+		if (done == nb)
+			break;
+		if (unlikely(!take_first(ring, ring->avail + done, &bufs[done]))) {
 			ring->odd = true;
 			break;
 		}
 		done++;
-		done += pop_run(ring, ring->avail + done, (uint16_t)ret, &bufs[done], nb - done);
 	}
 	taken(ring, done);
 	return done;
@@ -165,14 +128,22 @@ virtio_ring_split_pop_burst(struct rte_virtio_ring *ring, struct rte_virtio_buf 
 
 /* ----------------------------------------------------------------- push */
 
+#define ELEM_SIZE sizeof(struct vring_used_elem)
+
+static inline uint8_t *
+used_elem(uint8_t *ring, uint32_t index)
+{
+	return ring + VIRTIO_RING_ENTRIES + ELEM_SIZE * (size_t)index;
+}
+
 /* Both fields at once: the driver looks at neither before publish. */
 static inline void
-use(uint8_t *ring, uint32_t index, uint16_t id, uint32_t written)
+use(uint8_t *elem, uint16_t id, uint32_t written)
 {
-	const uint64_t elem = rte_cpu_to_le_64(id | (uint64_t)written << 32);
+	const uint64_t both = rte_cpu_to_le_64(id | (uint64_t)written << 32);
 
-	RTE_BUILD_BUG_ON(sizeof(struct vring_used_elem) != sizeof(elem));
-	memcpy(ring + VIRTIO_RING_ENTRIES + sizeof(elem) * (size_t)index, &elem, sizeof(elem));
+	RTE_BUILD_BUG_ON(sizeof(both) != ELEM_SIZE);
+	memcpy(elem, &both, sizeof(both));
 }
 
 static inline void
@@ -186,7 +157,7 @@ given(struct rte_virtio_ring *ring, uint16_t nb)
 void
 virtio_ring_split_push(struct rte_virtio_ring *ring, uint16_t id, uint32_t written)
 {
-	use(ring->device, ring->used & ring->mask, id, written);
+	use(used_elem(ring->device, ring->used & ring->mask), id, written);
 	given(ring, 1);
 }
 
@@ -195,18 +166,22 @@ static void
 use_run(const struct rte_virtio_ring *ring, const struct rte_virtio_buf *bufs,
 	const uint32_t *written, uint32_t nb)
 {
-	const uint32_t first = ring->used & ring->mask;
-	uint8_t *const device = ring->device;
-	uint32_t i;
+	uint8_t *elem = used_elem(ring->device, ring->used & ring->mask);
+	const struct rte_virtio_buf *const end = bufs + nb;
 
 	if (written != NULL) {
-#pragma GCC unroll 4
-		for (i = 0; i < nb; i++)
-			use(device, first + i, bufs[i].id, written[i]);
+		for (; end - bufs >= 4; bufs += 4, written += 4, elem += 4 * ELEM_SIZE) {
+			use(elem, bufs[0].id, written[0]);
+			use(elem + ELEM_SIZE, bufs[1].id, written[1]);
+			use(elem + 2 * ELEM_SIZE, bufs[2].id, written[2]);
+			use(elem + 3 * ELEM_SIZE, bufs[3].id, written[3]);
+		}
+		for (; bufs != end; bufs++, written++, elem += ELEM_SIZE)
+			use(elem, bufs->id, *written);
 	} else {
 #pragma GCC unroll 4
-		for (i = 0; i < nb; i++)
-			use(device, first + i, bufs[i].id, 0);
+		for (; bufs != end; bufs++, elem += ELEM_SIZE)
+			use(elem, bufs->id, 0);
 	}
 }
 
@@ -218,7 +193,7 @@ virtio_ring_split_push_burst(struct rte_virtio_ring *ring, const struct rte_virt
 
 	if (written == NULL && ring->in_order) {
 		/* at the place of the first one, with the id of the last one */
-		use(ring->device, ring->used & ring->mask, bufs[nb - 1].id, 0);
+		use(used_elem(ring->device, ring->used & ring->mask), bufs[nb - 1].id, 0);
 		given(ring, nb);
 		return;
 	}
