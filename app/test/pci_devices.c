@@ -12,8 +12,8 @@
 
 #include "pci_devices.h"
 #include "test.h"
+#include "test_short.h"
 
-#define DO(call) TEST_ASSERT_SUCCESS(call, #call)
 /* The call returns the offset of a capability. */
 #define ADD(call, expected) TEST_ASSERT_EQUAL(call, expected, #call)
 

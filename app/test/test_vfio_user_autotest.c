@@ -21,10 +21,7 @@
 #include <rte_vfio_user.h>
 
 #include "test.h"
-
-#define DO(call) TEST_ASSERT_SUCCESS(call, "not 0")
-#define GET(var) __atomic_load_n(&(var), __ATOMIC_ACQUIRE)
-#define SET(var, val) __atomic_store_n(&(var), val, __ATOMIC_RELEASE)
+#include "test_short.h"
 
 #define PATIENCE_MS 60000
 #define PAGE 4096u

@@ -19,6 +19,7 @@
 #include <rte_common.h>
 
 #include "test.h"
+#include "test_short.h"
 #include "test_vfio_user_fds.h"
 #include "vfio_user_dma.h"
 
@@ -29,8 +30,6 @@
 #define RW (R | W)
 #define F_MMAP VFIO_USER_DMA_MAP_F_MMAP
 #define F_IO VFIO_USER_DMA_MAP_F_FILE_IO
-
-#define DO(call) TEST_ASSERT_SUCCESS(call, #call)
 
 static const struct vfio_user_dma_conf dma_conf = {
 	.max_maps = MAX_MAPS, .max_files = 2 * MAX_MAPS, .max_bytes = UINT64_C(1) << 40,

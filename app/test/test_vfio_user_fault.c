@@ -14,14 +14,13 @@
 #include <rte_common.h>
 
 #include "test.h"
+#include "test_short.h"
 #include "test_fault.h"
 #include "test_vfio_user_fault.h"
 #include "test_vfio_user_fds.h"
 
 /* in the names of the memory that tests and library share */
 #define SHARED "/memfd:fault"
-
-#define DO(call) TEST_ASSERT_SUCCESS(call, #call)
 
 /* In the short form so many calls of a kind fail, spread evenly. */
 #define SHORT_CALLS 6u

@@ -17,10 +17,10 @@
 #include <rte_errno.h>
 
 #include "test.h"
+#include "test_short.h"
 #include "test_fault.h"
 #include "test_vfio_user_fault.h"
 
-#define DO(call) TEST_ASSERT_SUCCESS(call, #call)
 #define CONFIG VFIO_PCI_CONFIG_REGION_INDEX
 #define IDENTITY 0x56461234u
 

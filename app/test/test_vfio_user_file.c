@@ -14,13 +14,12 @@
 #include <rte_common.h>
 
 #include "test.h"
+#include "test_short.h"
 #include "test_fault.h"
 #include "test_vfio_user_fds.h"
 #include "vfio_user_file.h"
 
 #define MAX_FILES 4u
-
-#define DO(call) TEST_ASSERT_SUCCESS(call, #call)
 
 static struct vfio_user_files files;
 

@@ -19,6 +19,7 @@
 
 #include "rte_vfio_user_server.h"
 #include "test.h"
+#include "test_short.h"
 #include "test_vfio_user_fds.h"
 #include "vfio_user_irq.h"
 
@@ -41,8 +42,6 @@
 #define MASKED RTE_VFIO_USER_IRQ_MASKED
 #define PENDING RTE_VFIO_USER_IRQ_PENDING
 #define ASSERTED RTE_VFIO_USER_IRQ_ASSERTED
-
-#define DO(call) TEST_ASSERT_SUCCESS(call, #call)
 
 static struct vfio_user_irqs irqs;
 static int epfd = -1;

@@ -17,6 +17,7 @@
 
 #include "rte_vfio_user_server.h"
 #include "test.h"
+#include "test_short.h"
 #include "vfio_user_irq.h"
 
 #define NB_INDEXES 5
@@ -31,7 +32,6 @@
 #define ASSERTED RTE_VFIO_USER_IRQ_ASSERTED
 #define HELD RTE_VFIO_USER_IRQ_HELD
 
-#define DO(call) TEST_ASSERT_SUCCESS(call, #call)
 #define STATE(index, vector, expect) \
 	TEST_ASSERT_EQUAL(vfio_user_irqs_state(&irqs, index, vector), (int)(expect), \
 			  "line %d: state 0x%x", __LINE__, \

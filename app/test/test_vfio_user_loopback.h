@@ -19,6 +19,8 @@
 #include <rte_vfio_user_runner.h>
 #include <rte_vfio_user_server.h>
 
+#include "test_short.h"
+
 #define PAGE 4096u
 #define BAR0_SIZE (64u << 10) /* a callback */
 #define BAR1_SIZE (20u << 20) /* plain memory */
@@ -28,26 +30,11 @@
 #define CONFIG_SIZE 256u /* read-only memory */
 #define NB_MSIX 40u
 
-#define DO(call) TEST_ASSERT_SUCCESS(call, #call)
-
-/** Wait up to ten seconds for something that another thread does. */
-#define WAIT_FOR(cond) do { \
-	uint32_t left_ms = 10000; \
-	bool happened; \
-	while (!(happened = (cond)) && left_ms-- != 0) \
-		usleep(1000); \
-	TEST_ASSERT(happened, "did not happen: %s", #cond); \
-} while (0)
-
 /**
  * For functions that look at memory which the other side wrote before it sent
  * a message: ThreadSanitizer does not see that a socket orders the two.
  */
 #define ORDERED_BY_SOCKET __attribute__((no_sanitize("thread")))
-
-#define GET(var) __atomic_load_n(&(var), __ATOMIC_ACQUIRE)
-#define SET(var, val) __atomic_store_n(&(var), val, __ATOMIC_RELEASE)
-#define COUNT(var) __atomic_fetch_add(&(var), 1, __ATOMIC_ACQ_REL)
 
 struct loop {
 	/* for create; a test may change them before it starts anything */
@@ -106,7 +93,6 @@ void loop_poll(void);
 /** Store bytes that follow from a seed. */
 void loop_fill(uint8_t *buf, size_t len, uint32_t seed);
 bool loop_is_filled(const uint8_t *buf, size_t len, uint32_t seed);
-
 
 static inline int
 loop_read(uint32_t region, uint64_t offset, void *buf, size_t len)

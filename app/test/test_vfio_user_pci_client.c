@@ -26,6 +26,7 @@
 #include <rte_vfio_user_server.h>
 
 #include "test.h"
+#include "test_short.h"
 
 #define CONFIG_SIZE PCI_CFG_SPACE_EXP_SIZE
 #define BAR_REG(bar) (PCI_BASE_ADDRESS_0 + 4 * (bar))
@@ -212,8 +213,6 @@ cfg_read(uint32_t off, void *buf, uint32_t len)
 	TEST_ASSERT_EQUAL(ret, (ssize_t)len, "read at 0x%x: %zd", off, ret);
 	return TEST_SUCCESS;
 }
-
-#define DO(call) TEST_ASSERT_SUCCESS(call, #call)
 
 /* ----------------------------------------------------------------- cases */
 

@@ -15,9 +15,8 @@
 
 #include "pci_devices.h"
 #include "test.h"
+#include "test_short.h"
 #include "test_vfio_user_pci.h"
-
-#define DO(call) TEST_ASSERT_SUCCESS(call, #call)
 
 /* ----------------------------------- what a driver writes, as the golden text has it */
 

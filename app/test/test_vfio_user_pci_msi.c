@@ -29,6 +29,7 @@
 #include <rte_vfio_user_server.h>
 
 #include "test.h"
+#include "test_short.h"
 #include "vfio_user_pci.h"
 
 #define INTX VFIO_PCI_INTX_IRQ_INDEX
@@ -43,7 +44,6 @@
 #define PBA 0xf00
 #define CONTROL(vector) ((vector) * PCI_MSIX_ENTRY_SIZE + PCI_MSIX_ENTRY_VECTOR_CTRL)
 
-#define DO(call) TEST_ASSERT_SUCCESS(call, #call)
 #define CAME(event, expect) \
 	TEST_ASSERT_EQUAL(came(events[event]), (uint64_t)(expect), \
 			  "line %d: interrupts", __LINE__)

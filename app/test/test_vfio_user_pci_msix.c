@@ -25,6 +25,7 @@
 #include <rte_vfio_user_stats.h>
 
 #include "test.h"
+#include "test_short.h"
 #include "vfio_user_pci.h"
 
 #define BAR_SIZE 4096
@@ -34,8 +35,6 @@
 #define PBA 0xe00
 #define PBA_END (PBA + 16)
 #define MODEL_BYTE 0xa5 /* what the device model answers */
-
-#define DO(call) TEST_ASSERT_SUCCESS(call, #call)
 
 static char dir[] = "/tmp/vfio_user_msix_test.XXXXXX";
 static char sock_path[64];

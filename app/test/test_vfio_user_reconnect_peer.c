@@ -18,14 +18,12 @@
 #include <rte_errno.h>
 
 #include "test.h"
+#include "test_short.h"
 #include "test_vfio_user_client.h"
 
 #define IOVA 0x10000000u
 #define SIZE 4096u
 #define MS UINT64_C(1000000)
-
-#define GET(var) __atomic_load_n(&(var), __ATOMIC_ACQUIRE)
-#define COUNT(var) __atomic_fetch_add(&(var), 1, __ATOMIC_ACQ_REL)
 
 /* Servers at a path, one after the other; fake is the script of them all. */
 static struct {

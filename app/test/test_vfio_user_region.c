@@ -17,6 +17,7 @@
 #include <rte_common.h>
 
 #include "test.h"
+#include "test_short.h"
 #include "test_vfio_user_fds.h"
 #include "vfio_user_codec.h"
 #include "vfio_user_region.h"
@@ -26,8 +27,6 @@
 #define SIZE (16 * PAGE)
 #define INFO ((uint32_t)sizeof(struct vfio_region_info))
 #define RW RTE_VFIO_USER_REGION_F_RW
-
-#define DO(call) TEST_ASSERT_SUCCESS(call, #call)
 
 static struct vfio_user_regions regions;
 static struct vfio_user_region_reply reply;

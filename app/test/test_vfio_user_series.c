@@ -67,7 +67,7 @@ test_thread(void)
 		DO(rte_vfio_user_unregister(series.path));
 		TEST_ASSERT_EQUAL(series_threads(), before + 1, "one is left");
 		DO(rte_vfio_user_unregister(path));
-		WAIT_FOR(series_threads() == before); /* joined, but still listed */
+		WAIT_LONG(series_threads() == before); /* joined, but still listed */
 		TEST_ASSERT(access(path, F_OK) < 0, "the socket file stayed");
 	}
 	return TEST_SUCCESS;

@@ -19,6 +19,8 @@
 
 #include <rte_vfio_user.h>
 
+#include "test_short.h"
+
 #define PAGE 4096u
 #define MEM_SIZE 0x1000u /* region 0: plain memory */
 #define RW_SIZE 0x3001u /* region 1: a callback; of an odd size */
@@ -27,22 +29,16 @@
 #define MSIX VFIO_PCI_MSIX_IRQ_INDEX
 #define NO_DEVICE 4711
 
-#define DO(call) TEST_ASSERT_SUCCESS(call, "not 0")
-
 /** A server function fails with -1 and this rte_errno. */
 #define FAILS(call, error) \
 	TEST_ASSERT((call) == -1 && rte_errno == (error), "%s: rte_errno %d", #call, rte_errno)
 
-#define WAIT_FOR(cond) do { \
-	uint32_t left_ms = 20000; \
-	while (!(cond) && left_ms-- != 0) \
-		usleep(1000); \
-	TEST_ASSERT(cond, "did not happen: %s", #cond); \
-} while (0)
+/** Wait for the control thread, which a sanitizer slows down. */
+#define WAIT_LONG(cond) WAIT_UP_TO(20000, cond)
 
 /** The callbacks so far, since the last time this was asked, are these. */
 #define LOG_IS(text) do { \
-	WAIT_FOR(series_log_is(text)); \
+	WAIT_LONG(series_log_is(text)); \
 	series_log_clear(); \
 } while (0)
 
@@ -52,10 +48,6 @@
  * the two.
  */
 #define ORDERED_BY_SOCKET __attribute__((no_sanitize("thread")))
-
-#define GET(var) __atomic_load_n(&(var), __ATOMIC_ACQUIRE)
-#define SET(var, val) __atomic_store_n(&(var), val, __ATOMIC_RELEASE)
-#define COUNT(var) __atomic_fetch_add(&(var), 1, __ATOMIC_ACQ_REL)
 
 struct series {
 	char path[96];

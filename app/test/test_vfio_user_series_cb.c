@@ -373,7 +373,7 @@ test_irqs(void)
 	DO(rte_vfio_user_get_irq(0, MSIX, 2, got));
 	TEST_ASSERT(got[0] == -1 && got[1] >= 0, "de-assigned");
 	DO(rte_vfio_user_detach_dev(0));
-	WAIT_FOR(rte_vfio_user_get_irq(0, MSIX, 2, got) == 0 && got[1] == -1);
+	WAIT_LONG(rte_vfio_user_get_irq(0, MSIX, 2, got) == 0 && got[1] == -1);
 	for (i = 0; i < NB_MSIX; i++)
 		close(fds[i]);
 	return TEST_SUCCESS;
@@ -465,7 +465,7 @@ test_getters_under_lock(void)
 	SET(lock_waits, 0);
 	pthread_mutex_lock(&data_path);
 	DO(pthread_create(&thread, NULL, map_one, &ret));
-	WAIT_FOR(GET(lock_waits) == 1);
+	WAIT_LONG(GET(lock_waits) == 1);
 	/* the control thread waits for us, so we must not wait for it */
 	mem = rte_vfio_user_get_mem_table(0);
 	TEST_ASSERT(mem != NULL && mem->entry_num == 1, "the old table");
@@ -475,7 +475,7 @@ test_getters_under_lock(void)
 	pthread_mutex_unlock(&data_path);
 	DO(pthread_join(thread, &ret));
 	TEST_ASSERT_NOT_NULL(ret, "map");
-	WAIT_FOR(rte_vfio_user_get_mem_table(0)->entry_num == 2);
+	WAIT_LONG(rte_vfio_user_get_mem_table(0)->entry_num == 2);
 	return TEST_SUCCESS;
 }
 
@@ -529,12 +529,12 @@ leave_at_event(char event, const char *want)
 	series_map(0, PAGE, PAGE, -1, 0);
 	rte_vfio_user_region_read(0, 1, 0, 4, &val);
 	DO(rte_vfio_user_detach_dev(0));
-	WAIT_FOR(GET(left_it) == 1);
-	WAIT_FOR(rte_vfio_user_get_mem_table(0) == NULL);
+	WAIT_LONG(GET(left_it) == 1);
+	WAIT_LONG(rte_vfio_user_get_mem_table(0) == NULL);
 	LOG_IS(want);
 	TEST_ASSERT_EQUAL(GET(hook_failed), 0, "in a callback");
 	/* the control thread has one more thing to do */
-	WAIT_FOR(ret == 0 || (ret = rte_vfio_user_register(series.path, &series.ops)) == 0);
+	WAIT_LONG(ret == 0 || (ret = rte_vfio_user_register(series.path, &series.ops)) == 0);
 	DO(rte_vfio_user_unregister(series.path));
 	return TEST_SUCCESS;
 }

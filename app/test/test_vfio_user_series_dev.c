@@ -170,7 +170,7 @@ series_setup(void)
 	if (first_threads == 0)
 		first_threads = count_threads_at_first();
 	/* a detached thread needs a moment for its end */
-	WAIT_FOR(series_threads() == first_threads);
+	WAIT_LONG(series_threads() == first_threads);
 	memset(&series, 0, sizeof(series));
 	series_log_clear();
 	snprintf(folder, sizeof(folder), "/tmp/vfio_user_series.XXXXXX");

@@ -132,7 +132,7 @@ test_getters(void)
 				  look_under_lock : look_at_once, NULL));
 	ret = churn();
 	before = GET(done);
-	WAIT_FOR(GET(done) >= before + 10);
+	WAIT_LONG(GET(done) >= before + 10);
 	DO(rte_vfio_user_detach_dev(0));
 	SET(stop, 1);
 	for (i = 0; i < NB_THREADS; i++)
@@ -285,7 +285,7 @@ test_register(void)
 		pthread_join(threads[i], NULL);
 	TEST_ASSERT_EQUAL(GET(bad), 0, "%u times", GET(bad));
 	TEST_ASSERT(GET(done) >= 1, "never");
-	WAIT_FOR(series_threads() == before);
+	WAIT_LONG(series_threads() == before);
 	return TEST_SUCCESS;
 }
 
@@ -401,7 +401,7 @@ test_truncated(void)
 	/* it may be answered before the client goes */
 	rte_vfio_user_region_write(0, 1, 0, sizeof(val), &val);
 	TEST_ASSERT_EQUAL(GET(touched), 2u, "callback");
-	WAIT_FOR(rte_vfio_user_reset(0) == -ENOTCONN);
+	WAIT_LONG(rte_vfio_user_reset(0) == -ENOTCONN);
 	DO(rte_vfio_user_region_read(1, 0, 0, sizeof(val), &val));
 	DO(rte_vfio_user_detach_dev(0));
 	/* the next client of the first device */

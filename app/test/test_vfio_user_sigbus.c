@@ -17,13 +17,12 @@
 #include <rte_common.h>
 
 #include "test.h"
+#include "test_short.h"
 #include "test_vfio_user_fds.h"
 #include "vfio_user_sigbus.h"
 
 #define PAGE 4096u
 #define SIZE (8 * PAGE)
-
-#define DO(call) TEST_ASSERT_SUCCESS(call, #call)
 
 static struct vfio_user_sigbus_owner owner;
 static struct sigaction original;

@@ -16,6 +16,7 @@
 #include <rte_common.h>
 
 #include "test.h"
+#include "test_short.h"
 #include "test_vfio_user_fds.h"
 #include "vfio_user_sock.h"
 
@@ -164,8 +165,6 @@ expect_msg(uint16_t id, uint32_t len, uint32_t nb)
 	vfio_user_msg_release(&msg);
 	return TEST_SUCCESS;
 }
-
-#define DO(call) TEST_ASSERT_SUCCESS(call, #call)
 
 /* -------------------------------------------------------------- receiving */
 

@@ -16,6 +16,7 @@
 #include <rte_common.h>
 
 #include "test.h"
+#include "test_short.h"
 #include "test_fault.h"
 #include "test_vfio_user_fds.h"
 #include "vfio_user_dma.h"
@@ -29,8 +30,6 @@
 #define R VFIO_USER_DMA_MAP_F_READ
 #define W VFIO_USER_DMA_MAP_F_WRITE
 #define RW (R | W)
-
-#define DO(call) TEST_ASSERT_SUCCESS(call, #call)
 
 static struct vfio_user_dma_conf conf;
 static struct vfio_user_dma dma;

@@ -24,6 +24,7 @@
 #include <rte_vfio_user_runner.h>
 #include <rte_virtio_dev.h>
 
+#include "test_short.h"
 #include "virtio_driver.h"
 
 #define VLOOP_QUEUES 4
@@ -36,21 +37,6 @@
 /* Not in the headers of Linux 6.1. */
 #define F_NOTIFICATION_DATA 38
 #define F_NOTIF_CONFIG_DATA 39
-
-#define DO(call) TEST_ASSERT_SUCCESS(call, #call)
-
-/** Wait up to ten seconds for something that another thread does. */
-#define WAIT_FOR(cond) do { \
-	uint32_t left_ms = 10000; \
-	bool happened; \
-	while (!(happened = (cond)) && left_ms-- != 0) \
-		usleep(1000); \
-	TEST_ASSERT(happened, "did not happen: %s", #cond); \
-} while (0)
-
-#define GET(var) __atomic_load_n(&(var), __ATOMIC_ACQUIRE)
-#define SET(var, val) __atomic_store_n(&(var), val, __ATOMIC_RELEASE)
-#define COUNT(var) __atomic_fetch_add(&(var), 1, __ATOMIC_ACQ_REL)
 
 struct vloop {
 	/* for create; a test may change them before it starts anything */

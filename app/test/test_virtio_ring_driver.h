@@ -18,6 +18,7 @@
 
 #include <rte_virtio_ring.h>
 
+#include "test_short.h"
 #include "test_virtio_ring_mem.h"
 
 #define SIZE 8u
@@ -35,8 +36,6 @@
 #define DATA (mem_zones[MEM_DATA].iova)
 #define APART (mem_zones[MEM_APART].iova)
 #define TABLE (DATA + 0x1000)
-
-#define DO(call) TEST_ASSERT_SUCCESS(call, #call)
 
 /* The ring of a test, and its driver. */
 struct driver {

@@ -28,14 +28,13 @@
 #include <rte_vect.h>
 
 #include "test.h"
+#include "test_short.h"
 #include "test_virtio_ring_gen.h"
 #include "test_virtio_ring_mem.h"
 #include "test_virtio_ring_ref.h"
 
 #define MAX_SEGS 400u
 #define MAX_BURST 64u
-
-#define DO(call) TEST_ASSERT_SUCCESS(call, #call)
 
 /* A buffer that the device holds. */
 struct held {
