@@ -120,23 +120,12 @@ learn_sizes(struct attacher *a)
 
 /* -------------------------------------------------------------- servers */
 
-static int
-epoll_with(int fd)
-{
-	struct epoll_event ev = { .events = EPOLLIN, .data.fd = fd };
-	int epfd = epoll_create1(EPOLL_CLOEXEC);
-
-	if (epfd < 0 || epoll_ctl(epfd, EPOLL_CTL_ADD, fd, &ev) < 0)
-		bench_die("epoll");
-	return epfd;
-}
-
 static void
 serve_device(int fd, const uint32_t *go, void *arg)
 {
 	const struct place *place = arg;
 	struct rte_vfio_user_server *srv = device_listen(place->path);
-	int epfd = epoll_with(rte_vfio_user_server_fd(srv));
+	int epfd = bench_epoll(rte_vfio_user_server_fd(srv));
 	struct epoll_event ev;
 
 	RTE_SET_USED(fd);
@@ -173,7 +162,7 @@ serve_bare(int fd, const uint32_t *go, void *arg)
 {
 	const struct place *place = arg;
 	static struct bare bare;
-	int listener = bare_listen(place->path), epfd = epoll_with(listener);
+	int listener = bare_listen(place->path), epfd = bench_epoll(listener);
 	struct epoll_event ev = { .events = EPOLLIN };
 	uint32_t reply = 0;
 

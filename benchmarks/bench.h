@@ -39,6 +39,9 @@ void bench_init(int argc, char **argv);
 __rte_noreturn __rte_format_printf(1, 2)
 void bench_die(const char *fmt, ...);
 
+/** An epoll instance that watches fd, named by data.fd; ends the program if it cannot. */
+int bench_epoll(int fd);
+
 /** Pin the calling thread to bench.cpu[which]. */
 void bench_pin(int which);
 

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <unistd.h>
 
 #include <rte_errno.h>
@@ -136,6 +137,25 @@ device_client_here(struct rte_vfio_user_server *srv, int fd)
 }
 
 void
+device_serve_asleep(struct rte_vfio_user_server *srv, const uint32_t *go)
+{
+	int epfd = bench_epoll(rte_vfio_user_server_fd(srv));
+	struct epoll_event ev;
+
+	while (bench_peer_goes(go))
+		if (epoll_wait(epfd, &ev, 1, -1) == 1)
+			rte_vfio_user_server_poll(srv);
+	close(epfd);
+}
+
+void
+device_serve_spinning(struct rte_vfio_user_server *srv, const uint32_t *go)
+{
+	while (bench_peer_goes(go))
+		rte_vfio_user_server_poll(srv);
+}
+
+void
 device_read(struct rte_vfio_user_client *client)
 {
 	uint32_t value;
@@ -166,4 +186,30 @@ device_read_async(struct rte_vfio_user_client *client, uint32_t *done)
 		errno = -ret;
 		bench_die("cannot start a read");
 	}
+}
+
+double
+device_time_reads(struct rte_vfio_user_client *client, uint32_t rounds)
+{
+	uint64_t start = bench_ns();
+	uint32_t i;
+
+	for (i = 0; i < rounds; i++)
+		device_read(client);
+	return (double)(bench_ns() - start) / rounds;
+}
+
+double
+device_time_polled_reads(struct rte_vfio_user_client *client, uint32_t rounds)
+{
+	uint64_t start = bench_ns();
+	uint32_t i, done = 0;
+
+	for (i = 0; i < rounds; i++) {
+		device_read_async(client, &done);
+		while (done == i)
+			if (rte_vfio_user_client_poll(client) < 0)
+				bench_die("cannot poll the client");
+	}
+	return (double)(bench_ns() - start) / rounds;
 }

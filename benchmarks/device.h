@@ -37,10 +37,22 @@ struct rte_vfio_user_client *device_client(int fd);
 struct rte_vfio_user_client *device_client_here(struct rte_vfio_user_server *srv,
 						int fd);
 
+/** Poll a device of a peer process while it shall run, asleep in between. */
+void device_serve_asleep(struct rte_vfio_user_server *srv, const uint32_t *go);
+
+/** Poll a device of a peer process while it shall run, without a rest. */
+void device_serve_spinning(struct rte_vfio_user_server *srv, const uint32_t *go);
+
 /** Read 4 bytes of region 0. */
 void device_read(struct rte_vfio_user_client *client);
 
 /** Start the same without waiting; counts *done up. */
 void device_read_async(struct rte_vfio_user_client *client, uint32_t *done);
+
+/** Nanoseconds of a device_read(), mean of some. */
+double device_time_reads(struct rte_vfio_user_client *client, uint32_t rounds);
+
+/** The same of a device_read_async() that is polled for. */
+double device_time_polled_reads(struct rte_vfio_user_client *client, uint32_t rounds);
 
 #endif /* DEVICE_H */

@@ -30,41 +30,20 @@ struct side {
 	double (*rounds)(struct side *side, uint32_t rounds);
 };
 
-static int
-outer_epoll(int fd)
-{
-	struct epoll_event ev = { .events = EPOLLIN };
-	int epfd = epoll_create1(EPOLL_CLOEXEC);
-
-	if (epfd < 0 || epoll_ctl(epfd, EPOLL_CTL_ADD, fd, &ev) < 0)
-		bench_die("epoll");
-	return epfd;
-}
-
 /* -------------------------------------------------------------- servers */
 
 static void
 device_sleeps(int fd, const uint32_t *go, void *arg)
 {
-	struct rte_vfio_user_server *srv = device_once(fd);
-	int epfd = outer_epoll(rte_vfio_user_server_fd(srv));
-	struct epoll_event ev;
-
 	RTE_SET_USED(arg);
-	while (bench_peer_goes(go))
-		if (epoll_wait(epfd, &ev, 1, -1) == 1)
-			rte_vfio_user_server_poll(srv);
-	close(epfd);
+	device_serve_asleep(device_once(fd), go);
 }
 
 static void
 device_spins(int fd, const uint32_t *go, void *arg)
 {
-	struct rte_vfio_user_server *srv = device_once(fd);
-
 	RTE_SET_USED(arg);
-	while (bench_peer_goes(go))
-		rte_vfio_user_server_poll(srv);
+	device_serve_spinning(device_once(fd), go);
 }
 
 /* The application's epoll has the server's in it, as the library's must. */
@@ -72,7 +51,7 @@ static void
 bare_sleeps_nested(int fd, const uint32_t *go, void *arg)
 {
 	struct bare *bare = bare_once(fd);
-	int epfd = outer_epoll(bare->epfd);
+	int epfd = bench_epoll(bare->epfd);
 	struct epoll_event ev;
 
 	RTE_SET_USED(arg);
@@ -119,27 +98,13 @@ bare_spins_in_recv(int fd, const uint32_t *go, void *arg)
 static double
 client_sync(struct side *side, uint32_t rounds)
 {
-	uint64_t start = bench_ns();
-	uint32_t i;
-
-	for (i = 0; i < rounds; i++)
-		device_read(side->client);
-	return (double)(bench_ns() - start) / rounds;
+	return device_time_reads(side->client, rounds);
 }
 
 static double
 client_async(struct side *side, uint32_t rounds)
 {
-	uint64_t start = bench_ns();
-	uint32_t i, done = 0;
-
-	for (i = 0; i < rounds; i++) {
-		device_read_async(side->client, &done);
-		while (done == i)
-			if (rte_vfio_user_client_poll(side->client) < 0)
-				bench_die("cannot poll the client");
-	}
-	return (double)(bench_ns() - start) / rounds;
+	return device_time_polled_reads(side->client, rounds);
 }
 
 static double

@@ -133,13 +133,10 @@ static void
 serve(int fd, const uint32_t *go, void *arg)
 {
 	struct rte_vfio_user_server *srv = device_create(fd);
-	struct epoll_event ev = { .events = EPOLLIN };
-	int epfd = epoll_create1(EPOLL_CLOEXEC);
+	int epfd = bench_epoll(rte_vfio_user_server_fd(srv));
+	struct epoll_event ev;
 
 	RTE_SET_USED(arg);
-	if (epfd < 0 || epoll_ctl(epfd, EPOLL_CTL_ADD,
-				  rte_vfio_user_server_fd(srv), &ev) < 0)
-		bench_die("epoll");
 	side = SERVER;
 	while (bench_peer_goes(go))
 		if (epoll_wait(epfd, &ev, 1, -1) == 1)
@@ -157,13 +154,10 @@ read_one_by_one(struct rte_vfio_user_client *client, uint32_t nb)
 static void
 read_pipelined(struct rte_vfio_user_client *client, uint32_t nb)
 {
-	struct epoll_event ev = { .events = EPOLLIN };
-	int epfd = epoll_create1(EPOLL_CLOEXEC);
+	int epfd = bench_epoll(rte_vfio_user_client_fd(client));
 	uint32_t started = 0, done = 0;
+	struct epoll_event ev;
 
-	if (epfd < 0 || epoll_ctl(epfd, EPOLL_CTL_ADD,
-				  rte_vfio_user_client_fd(client), &ev) < 0)
-		bench_die("epoll");
 	while (done < nb) {
 		rte_vfio_user_client_cork(client);
 		for (; started < nb && started - done < DEPTH; started++)

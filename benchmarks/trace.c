@@ -16,7 +16,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -39,6 +38,7 @@ struct side {
 	pid_t proxy_pid;
 	struct bench_peer peer;
 	struct rte_vfio_user_client *client;
+	double (*rounds)(struct rte_vfio_user_client *client, uint32_t rounds);
 };
 
 /* A device is polled, asleep or not, by the process that was started for it. */
@@ -56,28 +56,18 @@ static void
 device_sleeps(int fd, const uint32_t *go, void *arg)
 {
 	struct side *side = arg;
-	struct rte_vfio_user_server *srv = device_at(side->device);
-	struct epoll_event ev = { .events = EPOLLIN };
-	int epfd = epoll_create1(EPOLL_CLOEXEC);
 
 	RTE_SET_USED(fd);
-	if (epfd < 0 || epoll_ctl(epfd, EPOLL_CTL_ADD, rte_vfio_user_server_fd(srv), &ev) < 0)
-		bench_die("epoll");
-	while (bench_peer_goes(go))
-		if (epoll_wait(epfd, &ev, 1, -1) == 1)
-			rte_vfio_user_server_poll(srv);
-	close(epfd);
+	device_serve_asleep(device_at(side->device), go);
 }
 
 static void
 device_spins(int fd, const uint32_t *go, void *arg)
 {
 	struct side *side = arg;
-	struct rte_vfio_user_server *srv = device_at(side->device);
 
 	RTE_SET_USED(fd);
-	while (bench_peer_goes(go))
-		rte_vfio_user_server_poll(srv);
+	device_serve_spinning(device_at(side->device), go);
 }
 
 /* Connect as soon as somebody listens. */
@@ -122,9 +112,22 @@ run_proxy(const struct side *side, bool spins)
 	_exit(1);
 }
 
+/* The first rounds of a slice are not counted. */
+static double
+run_side(uint32_t rounds, void *arg)
+{
+	struct side *side = arg;
+	double ns;
+
+	bench_peer_start(&side->peer);
+	side->rounds(side->client, RTE_MAX(rounds / 10, 1u));
+	ns = side->rounds(side->client, rounds);
+	bench_peer_stop(&side->peer);
+	return ns;
+}
+
 static void
-create_side(struct bench_way *way, const char *name, bool proxy, bool spins,
-	    double (*run)(uint32_t rounds, void *arg))
+create_side(struct bench_way *way, const char *name, bool proxy, bool spins)
 {
 	struct side *side = calloc(1, sizeof(*side));
 	int fd;
@@ -145,7 +148,8 @@ create_side(struct bench_way *way, const char *name, bool proxy, bool spins,
 	fd = connect_to(side->proxy);
 	side->client = device_client(fd);
 	bench_peer_stop(&side->peer);
-	way->run = run;
+	side->rounds = spins ? device_time_polled_reads : device_time_reads;
+	way->run = run_side;
 	way->arg = side;
 }
 
@@ -165,67 +169,15 @@ destroy_side(struct bench_way *way)
 	free(side);
 }
 
-static double
-reads(struct side *side, uint32_t rounds)
-{
-	uint64_t start = bench_ns();
-	uint32_t i;
-
-	for (i = 0; i < rounds; i++)
-		device_read(side->client);
-	return (double)(bench_ns() - start) / rounds;
-}
-
-static double
-polled_reads(struct side *side, uint32_t rounds)
-{
-	uint64_t start = bench_ns();
-	uint32_t i, done = 0;
-
-	for (i = 0; i < rounds; i++) {
-		device_read_async(side->client, &done);
-		while (done == i)
-			if (rte_vfio_user_client_poll(side->client) < 0)
-				bench_die("cannot poll the client");
-	}
-	return (double)(bench_ns() - start) / rounds;
-}
-
-static double
-run_asleep(uint32_t rounds, void *arg)
-{
-	struct side *side = arg;
-	double ns;
-
-	bench_peer_start(&side->peer);
-	reads(side, RTE_MAX(rounds / 10, 1u));
-	ns = reads(side, rounds);
-	bench_peer_stop(&side->peer);
-	return ns;
-}
-
-static double
-run_polling(uint32_t rounds, void *arg)
-{
-	struct side *side = arg;
-	double ns;
-
-	bench_peer_start(&side->peer);
-	polled_reads(side, RTE_MAX(rounds / 10, 1u));
-	ns = polled_reads(side, rounds);
-	bench_peer_stop(&side->peer);
-	return ns;
-}
-
 static void
-compare(const char *row, bool spins, double (*run)(uint32_t rounds, void *arg))
+compare(const char *row, bool spins)
 {
 	struct bench_way direct, traced;
 	struct bench_way *const ways[] = { &traced, &direct };
 	uint32_t i;
 
-	create_side(&direct, "direct", false, spins, run);
-	create_side(&traced, "traced", true, spins, run);
+	create_side(&direct, "direct", false, spins);
+	create_side(&traced, "traced", true, spins);
 	bench_interleave(ways, RTE_DIM(ways), bench_scale(ROUNDS), SLICES);
 	bench_report_ways(row, "ns", &traced, &direct, "ratio < 3");
 	for (i = 0; i < RTE_DIM(ways); i++)
@@ -240,11 +192,11 @@ main(int argc, char **argv)
 	bench_init(argc, argv);
 	if (mkdtemp(folder) == NULL)
 		bench_die("cannot make a folder");
-	compare("traced round trip, asleep", false, run_asleep);
+	compare("traced round trip, asleep", false);
 	if (cpus < SPIN_CPUS)
 		bench_skip("traced round trip, polling", "%d cpus are needed", SPIN_CPUS);
 	else
-		compare("traced round trip, polling", true, run_polling);
+		compare("traced round trip, polling", true);
 	rmdir(folder);
 	return 0;
 }
