@@ -127,6 +127,57 @@ test_turns(void)
 	return check_turns(13, PACKED);
 }
 
+/* What was taken too much is available again, over each end of the ring. */
+static int
+check_rewind(uint64_t features)
+{
+	struct rte_virtio_buf bufs[SIZE];
+	uint32_t i, keep, round;
+	uint16_t id;
+	uint32_t len;
+
+	DO(start(SIZE, features));
+	for (round = 0; round < 3 * SIZE; round++) {
+		keep = 1 + round % SIZE;
+		for (i = 0; i < SIZE; i++)
+			if (drv.added < drv.looked_at + SIZE)
+				add((uint16_t)(drv.added % SIZE), DATA, 1 + drv.added % SIZE, WRITE);
+		TEST_ASSERT_EQUAL(rte_virtio_ring_pop_burst(&drv.ring, bufs, SIZE), SIZE, "all");
+		rte_virtio_ring_rewind(&drv.ring, (uint16_t)(SIZE - keep));
+		TEST_ASSERT_EQUAL(rte_virtio_ring_pop_burst(&drv.ring, bufs, SIZE), (int)(SIZE - keep),
+				  "what was not kept");
+		for (i = 0; i < SIZE - keep; i++)
+			TEST_ASSERT_EQUAL(bufs[i].id, (drv.looked_at + keep + i) % SIZE, "order");
+		rte_virtio_ring_rewind(&drv.ring, (uint16_t)(SIZE - keep));
+		for (i = 0; i < keep; i++)
+			rte_virtio_ring_push(&drv.ring, (uint16_t)(drv.looked_at % SIZE + i) % SIZE,
+					     1, 1);
+		rte_virtio_ring_publish(&drv.ring);
+		for (i = 0; i < keep; i++)
+			TEST_ASSERT(get_used(&id, &len, 1), "used");
+	}
+	TEST_ASSERT_SUCCESS(rte_virtio_ring_broken(&drv.ring), "indexes");
+	return 0;
+}
+
+static int
+test_rewind(void)
+{
+	static const uint16_t flags[] = { NEXT, WRITE };
+
+	DO(check_rewind(0));
+	rte_vfio_user_dma_end(mem_reader);
+	DO(check_rewind(PACKED));
+	rte_vfio_user_dma_end(mem_reader);
+	/* a chain, by its slots; and no more than was taken */
+	DO(start(SIZE, PACKED));
+	add_chain(flags, 2);
+	TEST_ASSERT(pop() == 1 && drv.chain.slots == 2, "chain");
+	rte_virtio_ring_rewind(&drv.ring, 5);
+	TEST_ASSERT(pop() == 1 && drv.chain.nb_read == 1 && drv.chain.nb_write == 1, "again");
+	return TEST_SUCCESS;
+}
+
 /* The event index on both sides of the end of the numbers. */
 static int
 test_event_wraps(void)
@@ -171,6 +222,7 @@ static struct unit_test_suite ring_used_suite = {
 		CASE(test_push),
 		CASE(test_in_order),
 		CASE(test_turns),
+		CASE(test_rewind),
 		CASE(test_event_wraps),
 		TEST_CASES_END()
 	},

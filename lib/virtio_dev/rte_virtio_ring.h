@@ -295,6 +295,21 @@ rte_virtio_ring_is_odd(const struct rte_virtio_ring *ring)
 }
 
 /**
+ * Undo the last pops: what was taken last is available again, and found again by
+ * the next pop. For a device that finds that what it took is not enough. Not for
+ * buffers that were pushed, nor for those before one that was.
+ *
+ * @param ring
+ *   The ring, mapped.
+ * @param slots
+ *   Sum of the slots of the buffers, as popped; 1 for each buffer of a burst. No
+ *   more than was taken: the rest is ignored.
+ */
+__rte_experimental
+void
+rte_virtio_ring_rewind(struct rte_virtio_ring *ring, uint16_t slots);
+
+/**
  * Give a buffer back to the driver, which sees it after
  * rte_virtio_ring_publish(). In any order, or in that of pop if in-order use
  * was negotiated. No more than was taken: the rest is ignored.

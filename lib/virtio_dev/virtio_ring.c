@@ -175,6 +175,16 @@ rte_virtio_ring_pop_burst(struct rte_virtio_ring *ring, struct rte_virtio_buf *b
 }
 
 void
+rte_virtio_ring_rewind(struct rte_virtio_ring *ring, uint16_t slots)
+{
+	slots = RTE_MIN(slots, ring->in_flight);
+	if (ring->packed)
+		virtio_ring_packed_rewind(ring, slots);
+	else
+		virtio_ring_split_rewind(ring, slots);
+}
+
+void
 rte_virtio_ring_push(struct rte_virtio_ring *ring, uint16_t id, uint16_t slots,
 		     uint32_t written)
 {

@@ -151,6 +151,7 @@ int virtio_ring_walk_table(struct virtio_ring_walk *walk,
 int virtio_ring_split_pop(struct rte_virtio_ring *ring, struct virtio_ring_walk *walk);
 int virtio_ring_split_pop_burst(struct rte_virtio_ring *ring, struct rte_virtio_buf *bufs,
 				uint16_t nb);
+void virtio_ring_split_rewind(struct rte_virtio_ring *ring, uint16_t slots);
 void virtio_ring_split_push(struct rte_virtio_ring *ring, uint16_t id, uint32_t written);
 void virtio_ring_split_push_burst(struct rte_virtio_ring *ring,
 				  const struct rte_virtio_buf *bufs,
@@ -163,6 +164,7 @@ bool virtio_ring_split_is_available(const struct rte_virtio_ring *ring);
 int virtio_ring_packed_pop(struct rte_virtio_ring *ring, struct virtio_ring_walk *walk);
 int virtio_ring_packed_pop_burst(struct rte_virtio_ring *ring, struct rte_virtio_buf *bufs,
 				 uint16_t nb);
+void virtio_ring_packed_rewind(struct rte_virtio_ring *ring, uint16_t slots);
 void virtio_ring_packed_push(struct rte_virtio_ring *ring, uint16_t id, uint16_t slots,
 			     uint32_t written);
 void virtio_ring_packed_push_burst(struct rte_virtio_ring *ring,

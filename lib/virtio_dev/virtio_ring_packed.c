@@ -159,6 +159,17 @@ virtio_ring_packed_pop_burst(struct rte_virtio_ring *ring, struct rte_virtio_buf
 	return done;
 }
 
+void
+virtio_ring_packed_rewind(struct rte_virtio_ring *ring, uint16_t slots)
+{
+	if (slots > ring->avail) {
+		ring->avail += ring->size;
+		ring->avail_flags ^= AVAIL_USED;
+	}
+	ring->avail -= slots;
+	ring->in_flight -= slots;
+}
+
 /* ----------------------------------------------------------------- push */
 
 static inline uint64_t

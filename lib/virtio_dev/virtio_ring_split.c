@@ -126,6 +126,13 @@ virtio_ring_split_pop_burst(struct rte_virtio_ring *ring, struct rte_virtio_buf 
 	return done;
 }
 
+void
+virtio_ring_split_rewind(struct rte_virtio_ring *ring, uint16_t slots)
+{
+	ring->avail -= slots;
+	ring->in_flight -= slots;
+}
+
 /* ----------------------------------------------------------------- push */
 
 #define ELEM_SIZE sizeof(struct vring_used_elem)
