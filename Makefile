@@ -28,7 +28,9 @@ help:
 	@echo 'make clean      remove what was built'
 
 build:
-	@test -f $(BUILD)/build.ninja || meson setup --prefix $(PREFIX) $(BUILD)
+	@test -f $(BUILD)/build.ninja || { \
+		scripts/fetch-driver-sdk.sh >/dev/null || echo 'the drivers are left out' >&2; \
+		meson setup --prefix $(PREFIX) $(BUILD); }
 	@meson compile -C $(BUILD)
 
 demo:
@@ -43,10 +45,12 @@ demo-vm:
 
 test:
 	@scripts/install-deps.sh test
+	@scripts/fetch-driver-sdk.sh >/dev/null
 	@scripts/run-tests.sh
 
 test-long:
 	@scripts/install-deps.sh test
+	@scripts/fetch-driver-sdk.sh >/dev/null
 	@scripts/run-tests.sh --long
 
 bench:

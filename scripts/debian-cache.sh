@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright(c) 2026 dpdk-vfio-user contributors
 #
-# Sourced by fetch-qemu.sh and fetch-kernel.sh: unpack packages of a Debian
-# release other than the installed one into a cache folder, with apt and
-# "dpkg -x" alone. Nothing is installed, no root rights are needed, and apt's
-# own state on the machine is neither used nor changed.
+# Sourced by the fetch-*.sh scripts: unpack Debian packages into a cache folder,
+# those of a release other than the installed one with apt and "dpkg -x" alone,
+# or the installed one's sources. Nothing is installed, no root rights are needed,
+# and apt's own state on the machine is neither used nor changed.
 
 # The newest release that has what we need; its backports have QEMU >= 10.1.
 DEBIAN_RELEASE=${DEBIAN_RELEASE:-trixie}
@@ -26,34 +26,56 @@ lock_cache()
 	flock -w 600 9 || die "another run holds $CACHE/lock"
 }
 
-# The machine's own mirror, so that one behind a firewall or cache is kept.
-debian_mirror()
+debian_codename()
+{
+	# shellcheck source=/dev/null
+	(. /etc/os-release && [ "${ID:-}" = debian ] && echo "${VERSION_CODENAME:-}") ||
+		die "not a Debian machine: cannot tell the mirror"
+}
+
+# Print "SUITE URI" of what apt takes the machine's own packages from, so that a
+# mirror behind a firewall or cache is kept.
+debian_suites()
 {
 	local codename
 
-	# shellcheck source=/dev/null
-	codename=$(. /etc/os-release && [ "${ID:-}" = debian ] && echo "${VERSION_CODENAME:-}") || codename=
-	[ -n "$codename" ] || die "not a Debian machine: cannot tell the mirror"
+	codename=$(debian_codename)
 	apt-get indextargets --no-release-info \
-		--format "\$(CREATED_BY)|\$(RELEASE)|\$(COMPONENT)|\$(REPO_URI)" |
-		sed -n "s/^Packages|$codename|main|//p" | sed -n 1p
+		--format "\$(CREATED_BY)|\$(COMPONENT)|\$(RELEASE) \$(REPO_URI)" |
+		sed -n "s/^Packages|main|\($codename\)/\1/p" | sort -u
 }
 
-# Write apt's configuration for a state of its own below $1. It is given with
-# -c, so that it is read last: the machine's settings for the network (proxy,
-# credentials) hold, its update hooks are taken out.
+# Sources for apt: of the newer release, at the mirror of the installed one.
+binary_sources()
+{
+	local mirror suite
+
+	mirror=$(debian_suites | sed -n "s/^$(debian_codename) //p" | sed -n 1p)
+	[ -n "$mirror" ] || die "apt has no Debian mirror configured"
+	for suite in "$DEBIAN_RELEASE" "$DEBIAN_RELEASE-backports"; do
+		echo "deb [arch=amd64 signed-by=$DEBIAN_KEYRING] $mirror $suite main"
+	done
+}
+
+# Sources for apt: of the source packages of what is installed.
+source_sources()
+{
+	debian_suites | while read -r suite uri; do
+		echo "deb-src [signed-by=$DEBIAN_KEYRING] $uri $suite main"
+	done
+}
+
+# Write apt's configuration for a state of its own below $1, with the sources that
+# $2 prints. It is given with -c, so that it is read last: the machine's settings
+# for the network (proxy, credentials) hold, its update hooks are taken out.
 write_apt_conf()
 {
-	local dir=$1 mirror suite
+	local dir=$1
 
-	mirror=$(debian_mirror)
-	[ -n "$mirror" ] || die "apt has no Debian mirror configured"
 	[ -r "$DEBIAN_KEYRING" ] || die "no $DEBIAN_KEYRING (package debian-archive-keyring)"
 	mkdir -p "$dir/lists/partial" "$dir/archives/partial"
 	: >"$dir/status"
-	for suite in "$DEBIAN_RELEASE" "$DEBIAN_RELEASE-backports"; do
-		echo "deb [arch=amd64 signed-by=$DEBIAN_KEYRING] $mirror $suite main"
-	done >"$dir/sources.list"
+	"$2" >"$dir/sources.list"
 	cat >"$dir/apt.conf" <<-CONF
 		#clear APT::Update;
 		#clear DPkg;
@@ -77,15 +99,15 @@ write_apt_conf()
 	CONF
 }
 
-# begin DIR: start filling $CACHE/DIR.tmp, which publish turns into $CACHE/DIR,
-# so that DIR is complete or absent. The lock says that a DIR.tmp found here is
-# what an interrupted run left.
+# begin DIR [SOURCES]: start filling $CACHE/DIR.tmp, which publish turns into
+# $CACHE/DIR, so that DIR is complete or absent. The lock says that a DIR.tmp found
+# here is what an interrupted run left.
 begin()
 {
 	tmp=$CACHE/$1.tmp
 	rm -rf "$tmp"
 	mkdir -p "$tmp/apt" "$tmp/root"
-	write_apt_conf "$tmp/apt"
+	write_apt_conf "$tmp/apt" "${2:-binary_sources}"
 	in_apt -qq update || die "apt-get update failed"
 }
 
