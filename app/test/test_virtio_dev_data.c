@@ -646,6 +646,53 @@ test_doorbells(void)
 	return TEST_SUCCESS;
 }
 
+/* A queue of which no doorbell is shared: its notifications are messages. */
+static int
+check_trap(uint32_t flags)
+{
+	struct rte_virtio_queue *queue;
+	uint64_t at;
+	void *base;
+
+	vloop.conf.flags = flags;
+	DO(vloop_start());
+	queue = rte_virtio_dev_queue(vloop.dev, 1);
+	TEST_ASSERT_EQUAL(rte_virtio_queue_trap(NULL, true), -EINVAL, "no queue");
+	DO(rte_virtio_queue_trap(queue, true));
+	DO(vloop_up(0, 2));
+	TEST_ASSERT_EQUAL(rte_virtio_queue_trap(queue, false), -EBUSY, "in use");
+	TEST_ASSERT(QUEUE(0)->notify_off == 0 && QUEUE(1)->notify_off == 65, "doorbells");
+	at = vloop.drv.notify.offset + 64u * QUEUE(1)->notify_off;
+	TEST_ASSERT(64u * QUEUE(1)->notify_off + 4 <= vloop.drv.notify.len, "capability");
+	if ((flags & RTE_VIRTIO_DEV_F_NOTIFY_MMAP) != 0) {
+		DO(rte_vfio_user_client_region_mmap(vloop.client, 0, &base));
+		TEST_ASSERT_NULL(rte_vfio_user_client_region_va(vloop.client, 0, at, 4), "shared");
+	}
+	SET(vloop.notified[1], 0);
+	DO(virtio_driver_kick(QUEUE(1)));
+	TEST_ASSERT_EQUAL(GET(vloop.notified[1]), 1, "a message");
+	TEST_ASSERT_EQUAL(virtio_driver_get(&vloop.drv, &vloop.drv.notify,
+					    64 * QUEUE(1)->notify_off, 4), 0, "read");
+	/* it stays so over a reset, until the device says otherwise */
+	DO(virtio_driver_reset(&vloop.drv));
+	DO(rte_virtio_queue_trap(queue, false));
+	DO(vloop_up(0, 2));
+	TEST_ASSERT_EQUAL(QUEUE(1)->notify_off, 1, "not trapped");
+	return 0;
+}
+
+static int
+test_trap_mmap(void)
+{
+	return check_trap(RTE_VIRTIO_DEV_F_NOTIFY_MMAP);
+}
+
+static int
+test_trap_ioeventfd(void)
+{
+	return check_trap(RTE_VIRTIO_DEV_F_NOTIFY_IOEVENTFD);
+}
+
 static int
 test_notifications(void)
 {
@@ -696,6 +743,8 @@ static struct unit_test_suite suite = {
 		CASE(test_ioeventfd_full),
 		CASE(test_doorbells),
 		CASE(test_notifications),
+		CASE(test_trap_mmap),
+		CASE(test_trap_ioeventfd),
 		TEST_CASES_END()
 	}
 };

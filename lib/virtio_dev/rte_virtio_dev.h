@@ -46,11 +46,11 @@
  * Threads.
  *
  * - *set-up* (create): before the server's start
- * - *poller*: the callbacks run in the thread that polls the server
+ * - *poller* (queue_trap): the callbacks run in the thread that polls the server
  * - *data path* (queue_begin, queue_end, queue_interrupt, queue_epoch): one
  *   thread per queue at a time, which may be the poller
  * - *any thread*: config_set (one at a time), needs_reset, queue, queue_info_get,
- *   queue_kick_fd, queue_doorbell
+ *   queue_kick_fd, queue_doorbell, queue_signal
  *
  * No lock of the library is held while a callback runs.
  *
@@ -337,7 +337,7 @@ struct rte_virtio_queue_info {
 	bool enabled; /**< the driver has enabled it */
 	bool live; /**< it is processed */
 	uint64_t kicks; /**< notifications by messages */
-	uint64_t interrupts; /**< interrupts sent */
+	uint64_t interrupts; /**< interrupts sent; by two threads at once: one of both */
 	uint64_t broken; /**< times that its ring was found broken */
 };
 
@@ -373,6 +373,26 @@ int
 rte_virtio_queue_kick_fd(const struct rte_virtio_queue *queue);
 
 /**
+ * Have the driver's notifications of a queue reach the notify callback, although
+ * RTE_VIRTIO_DEV_F_NOTIFY_MMAP or RTE_VIRTIO_DEV_F_NOTIFY_IOEVENTFD is set: the
+ * driver finds a doorbell that no client can map and that has no eventfd. For
+ * queues that nobody polls, such as a control queue. A reset leaves it. Poller
+ * thread, in features_ok() at the latest: drivers look for doorbells then.
+ *
+ * @param queue
+ *   The queue.
+ * @param trap
+ *   Whether it is trapped; queues are not, at first.
+ * @return
+ *   - 0 on success; without those flags all queues are trapped anyway
+ *   - -EBUSY: the driver has enabled the queue
+ *   - -EINVAL: bad argument
+ */
+__rte_experimental
+int
+rte_virtio_queue_trap(struct rte_virtio_queue *queue, bool trap);
+
+/**
  * The doorbell of a queue, with RTE_VIRTIO_DEV_F_NOTIFY_MMAP: 32 bits in a cache
  * line of their own, in which the driver stores what a notification consists of.
  * Any client can write any value at any time. Any thread.
@@ -399,7 +419,8 @@ rte_virtio_queue_broken(struct rte_virtio_queue *queue);
 
 /**
  * Interrupt the driver, whether it wants it or not. What
- * rte_virtio_queue_interrupt() calls. Inside a section.
+ * rte_virtio_queue_interrupt() calls. Inside a section; or in any thread, for an
+ * interrupt that is late: the worst that a driver finds then is nothing to do.
  *
  * @param queue
  *   The queue.

@@ -54,6 +54,7 @@ struct virtio_dev_queue {
 	bool enabled;
 	bool live; /* the ring is published */
 	bool resetting; /* queue_reset was written, its end is not reached */
+	bool trapped; /* its doorbell is the one that is not shared */
 	/* number of the sync that ends the stop of the queue, 0: none runs */
 	uint64_t stop;
 	uint64_t desc, driver, device;
@@ -71,7 +72,11 @@ struct rte_virtio_dev {
 	char name[VIRTIO_DEV_NAME_LEN];
 	uint64_t offered; /* features */
 	uint32_t pci_cfg_cap; /* offset of the PCI configuration access capability */
-	uint32_t notify_off, notify_len; /* in the BAR of the registers */
+	/*
+	 * Doorbells in the BAR of the registers: notify_len bytes that may be shared
+	 * with the client, then trap_len bytes that never are.
+	 */
+	uint32_t notify_off, notify_len, trap_len;
 	uint8_t *doorbells; /* notify_len bytes, or NULL */
 	int doorbell_fd; /* behind them, or -1 */
 	uint32_t depth; /* of calls by the server: callbacks run inside them */
@@ -185,6 +190,9 @@ void virtio_dev_queues_synced(struct rte_virtio_dev *dev, uint64_t number);
 
 /** Notify the owners of all live queues. */
 void virtio_dev_queues_notify(struct rte_virtio_dev *dev);
+
+/** Number of a queue's doorbell, as the driver finds it. */
+uint16_t virtio_dev_queue_doorbell(const struct virtio_dev_queue *q);
 
 /** The driver notified a queue. */
 void virtio_dev_queue_kick(struct rte_virtio_dev *dev, uint32_t index);

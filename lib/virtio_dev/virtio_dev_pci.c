@@ -76,7 +76,7 @@ notify_read(struct rte_virtio_dev *dev, uint32_t offset, uint8_t *data, uint32_t
 {
 	uint32_t i;
 
-	for (i = 0; dev->doorbells != NULL && i < count; i++)
+	for (i = 0; dev->doorbells != NULL && i < count && offset + i < dev->notify_len; i++)
 		data[i] = VIRTIO_GET(dev->doorbells[offset + i]);
 }
 
@@ -110,16 +110,23 @@ virtio_dev_doorbells_clear(struct rte_virtio_dev *dev)
 
 /* Where it is written says which queue is meant, what is written does not. */
 static void
-notify_write(struct rte_virtio_dev *dev, uint32_t offset, const uint8_t *data, uint32_t count)
+trap_write(struct rte_virtio_dev *dev, uint32_t offset, const uint8_t *data, uint32_t count)
 {
 	uint32_t first = offset / VIRTIO_DEV_NOTIFY_MULTIPLIER;
 	uint32_t last = (offset + count - 1) / VIRTIO_DEV_NOTIFY_MULTIPLIER;
 	uint32_t i;
 
-	if (dev->doorbells != NULL)
-		doorbell_store(dev->doorbells + offset, data, count);
+	RTE_SET_USED(data);
 	for (i = first; i <= last && i < dev->conf.nb_queues; i++)
 		virtio_dev_queue_kick(dev, i);
+}
+
+static void
+notify_write(struct rte_virtio_dev *dev, uint32_t offset, const uint8_t *data, uint32_t count)
+{
+	if (dev->doorbells != NULL)
+		doorbell_store(dev->doorbells + offset, data, count);
+	trap_write(dev, offset, data, count);
 }
 
 struct window {
@@ -144,6 +151,7 @@ bar_access(struct rte_virtio_dev *dev, bool is_write, uint32_t offset, uint8_t *
 		{ ISR_OFF, ISR_LEN, isr_read, NULL },
 		{ CONFIG_OFF, config_len(dev), config_read, config_write },
 		{ dev->notify_off, dev->notify_len, notify_read, notify_write },
+		{ dev->notify_off + dev->notify_len, dev->trap_len, NULL, trap_write },
 	};
 	uint32_t i, first, end;
 
@@ -154,10 +162,10 @@ bar_access(struct rte_virtio_dev *dev, bool is_write, uint32_t offset, uint8_t *
 		end = RTE_MIN(offset + count, windows[i].offset + windows[i].len);
 		if (first >= end)
 			continue;
-		if (!is_write)
+		if (!is_write && windows[i].read != NULL)
 			windows[i].read(dev, first - windows[i].offset, data + (first - offset),
 					end - first);
-		else if (windows[i].write != NULL)
+		else if (is_write && windows[i].write != NULL)
 			windows[i].write(dev, first - windows[i].offset,
 					 data + (first - offset), end - first);
 	}
@@ -188,7 +196,8 @@ cfg_target(const struct rte_virtio_dev *dev, uint32_t *offset, uint32_t *len)
 	*offset = rte_le_to_cpu_32(cap.cap.offset);
 	*len = rte_le_to_cpu_32(cap.cap.length);
 	return cap.cap.bar == REGS_BAR && (*len == 1 || *len == 2 || *len == 4) &&
-		*offset % *len == 0 && *offset < dev->notify_off + dev->notify_len;
+		*offset % *len == 0 &&
+		*offset < dev->notify_off + dev->notify_len + dev->trap_len;
 }
 
 /* An access to the data is one to the BAR. */
@@ -320,7 +329,8 @@ regs_bar_add(struct rte_virtio_dev *dev)
 {
 	struct rte_vfio_user_mmap_area area;
 	struct rte_vfio_user_region_conf region = {
-		.size = rte_align64pow2((uint64_t)dev->notify_off + dev->notify_len),
+		.size = rte_align64pow2((uint64_t)dev->notify_off + dev->notify_len +
+					dev->trap_len),
 		.flags = RTE_VFIO_USER_REGION_F_RW,
 		.cb = regs_bar_cb,
 		.priv = dev,
@@ -409,7 +419,8 @@ caps_add(struct rte_virtio_dev *dev)
 	if (ret >= 0)
 		ret = cap_add(dev, VIRTIO_PCI_CAP_DEVICE_CFG, CONFIG_OFF, config_len(dev));
 	if (ret >= 0)
-		ret = cap_add(dev, VIRTIO_PCI_CAP_NOTIFY_CFG, dev->notify_off, dev->notify_len);
+		ret = cap_add(dev, VIRTIO_PCI_CAP_NOTIFY_CFG, dev->notify_off,
+			      dev->notify_len + dev->trap_len);
 	if (ret >= 0)
 		ret = cap_add(dev, VIRTIO_PCI_CAP_PCI_CFG, 0, 0);
 	if (ret < 0)
@@ -462,6 +473,8 @@ virtio_dev_pci_init(struct rte_virtio_dev *dev)
 
 	dev->notify_off = RTE_ALIGN_CEIL(NOTIFY_OFF, page);
 	dev->notify_len = RTE_ALIGN_CEIL(dev->conf.nb_queues * VIRTIO_DEV_NOTIFY_MULTIPLIER, page);
+	if (dev->conf.flags != 0)
+		dev->trap_len = dev->notify_len;
 	dev->pci = rte_vfio_user_pci_create(dev->srv, &id);
 	if (dev->pci == NULL)
 		return -rte_errno;

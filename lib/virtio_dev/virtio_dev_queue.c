@@ -73,7 +73,7 @@ notify_owner(struct virtio_dev_queue *q)
 {
 	const struct rte_virtio_dev *dev = q->dev;
 
-	if (q->kick_fd >= 0)
+	if (q->kick_fd >= 0 && !q->trapped)
 		kick_fd_signal(q->kick_fd);
 	else if (dev->ops.notify != NULL)
 		dev->ops.notify(q->dev, q->index, dev->conf.priv);
@@ -184,6 +184,14 @@ virtio_dev_queues_stop(struct rte_virtio_dev *dev)
 	return waits ? sync_unpublished(dev) : 0;
 }
 
+uint16_t
+virtio_dev_queue_doorbell(const struct virtio_dev_queue *q)
+{
+	if (!q->trapped)
+		return q->index;
+	return (uint16_t)(q->dev->notify_len / VIRTIO_DEV_NOTIFY_MULTIPLIER + q->index);
+}
+
 void
 virtio_dev_queue_kick(struct rte_virtio_dev *dev, uint32_t index)
 {
@@ -259,6 +267,19 @@ rte_virtio_queue_info_get(const struct rte_virtio_queue *queue,
 	info->kicks = VIRTIO_GET(q->kicks);
 	info->interrupts = VIRTIO_GET(q->interrupts);
 	info->broken = VIRTIO_GET(q->broken);
+	return 0;
+}
+
+int
+rte_virtio_queue_trap(struct rte_virtio_queue *queue, bool trap)
+{
+	struct virtio_dev_queue *q = (struct virtio_dev_queue *)queue;
+
+	if (q == NULL)
+		return virtio_misuse(__func__);
+	if (q->enabled)
+		return -EBUSY;
+	q->trapped = trap && q->dev->trap_len != 0;
 	return 0;
 }
 

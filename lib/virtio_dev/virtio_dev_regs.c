@@ -305,7 +305,15 @@ set_queue_enable(struct rte_virtio_dev *dev, uint32_t val)
 	}
 }
 
-/* Also the value that notifies the queue. */
+static uint32_t
+get_queue_doorbell(struct rte_virtio_dev *dev)
+{
+	const struct virtio_dev_queue *q = selected(dev);
+
+	return q == NULL ? 0 : virtio_dev_queue_doorbell(q);
+}
+
+/* The value that notifies the queue. */
 static uint32_t
 get_queue_index(struct rte_virtio_dev *dev)
 {
@@ -386,7 +394,7 @@ static const struct field fields[] = {
 	{ VIRTIO_PCI_COMMON_Q_SIZE, 2, get_queue_size, set_queue_size },
 	{ VIRTIO_PCI_COMMON_Q_MSIX, 2, get_queue_vector, set_queue_vector },
 	{ VIRTIO_PCI_COMMON_Q_ENABLE, 2, get_queue_enable, set_queue_enable },
-	{ VIRTIO_PCI_COMMON_Q_NOFF, 2, get_queue_index, NULL },
+	{ VIRTIO_PCI_COMMON_Q_NOFF, 2, get_queue_doorbell, NULL },
 	{ VIRTIO_PCI_COMMON_Q_DESCLO, 4, get_queue_desc0, set_queue_desc0 },
 	{ VIRTIO_PCI_COMMON_Q_DESCHI, 4, get_queue_desc1, set_queue_desc1 },
 	{ VIRTIO_PCI_COMMON_Q_AVAILLO, 4, get_queue_driver0, set_queue_driver0 },
