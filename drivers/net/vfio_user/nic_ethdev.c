@@ -1,0 +1,480 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright(c) 2026 dpdk-vfio-user contributors
+ */
+
+#include <errno.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <bus_vdev_driver.h>
+#include <ethdev_driver.h>
+#include <ethdev_vdev.h>
+#include <rte_byteorder.h>
+#include <rte_malloc.h>
+
+#include "nic.h"
+#include "nic_intr.h"
+#include "nic_offload.h"
+#include "nic_rxtx.h"
+#include "nic_stats.h"
+#include "nic_telemetry.h"
+
+/** Smallest room of an mbuf: all headers lie in the first one. */
+#define MIN_ROOM 128u
+
+/** Segments of a buffer, for each entry of a ring: behind an IOMMU one in two pages. */
+#define SEGS_PER_ENTRY 2u
+
+RTE_LOG_REGISTER(nic_logtype, pmd.net.vfio_user, NOTICE);
+
+static struct nic *
+nic_of(struct rte_eth_dev *eth)
+{
+	return eth->data->dev_private;
+}
+
+/* --------------------------------------------------------------------- info */
+
+static int
+infos_get(struct rte_eth_dev *eth, struct rte_eth_dev_info *info)
+{
+	const struct nic_conf *conf = &nic_of(eth)->conf;
+
+	info->min_rx_bufsize = MIN_ROOM;
+	info->max_rx_pktlen = NIC_MAX_PKT;
+	info->max_lro_pkt_size = conf->tso ? NIC_MAX_PKT : 0;
+	info->max_rx_queues = conf->queues;
+	info->max_tx_queues = conf->queues;
+	info->max_mac_addrs = 1;
+	info->min_mtu = NIC_MIN_MTU;
+	info->max_mtu = NIC_MAX_MTU;
+	info->rx_offload_capa = nic_offload_rx_capa(conf);
+	info->rx_queue_offload_capa = info->rx_offload_capa;
+	info->tx_offload_capa = nic_offload_tx_capa(conf);
+	info->tx_queue_offload_capa = info->tx_offload_capa;
+	/* the guest's driver chooses the size of rings, up to queue_size */
+	info->default_rxportconf.ring_size = conf->queue_size;
+	info->default_txportconf.ring_size = conf->queue_size;
+	info->default_rxportconf.burst_size = NIC_BURST;
+	info->default_txportconf.burst_size = NIC_BURST;
+	info->default_rxportconf.nb_queues = conf->queues;
+	info->default_txportconf.nb_queues = conf->queues;
+	info->speed_capa = RTE_ETH_LINK_SPEED_AUTONEG;
+	return 0;
+}
+
+static const uint32_t *
+ptypes_get(struct rte_eth_dev *eth)
+{
+	/* of packets with offloads only: others are not looked at */
+	static const uint32_t none[] = { RTE_PTYPE_UNKNOWN };
+
+	RTE_SET_USED(eth);
+	return none;
+}
+
+/* -------------------------------------------------------------------- queues */
+
+/* Memory of a queue with an array of segments. */
+static void *
+queue_alloc(const struct nic *nic, size_t size, struct rte_virtio_seg **segs, uint16_t *nb_segs,
+	    unsigned int socket)
+{
+	const uint16_t nb = RTE_MIN(SEGS_PER_ENTRY * nic->conf.queue_size, UINT16_MAX);
+	void *q = rte_zmalloc_socket("net_vfio_user", size, RTE_CACHE_LINE_SIZE, (int)socket);
+
+	*segs = rte_malloc_socket("net_vfio_user", nb * sizeof(**segs), RTE_CACHE_LINE_SIZE,
+				  (int)socket);
+	*nb_segs = nb;
+	if (q == NULL || *segs == NULL) {
+		rte_free(q);
+		rte_free(*segs);
+		return NULL;
+	}
+	return q;
+}
+
+static void
+rx_queue_release(struct rte_eth_dev *eth, uint16_t i)
+{
+	struct nic *nic = nic_of(eth);
+	struct nic_rx_queue *q = nic->rx[i];
+
+	if (q == NULL)
+		return;
+	pthread_mutex_lock(&nic->lock);
+	nic->rx[i] = NULL;
+	pthread_mutex_unlock(&nic->lock);
+	nic_rx_stash_free(q);
+	rte_free(q->segs);
+	rte_free(q);
+}
+
+static void
+tx_queue_release(struct rte_eth_dev *eth, uint16_t i)
+{
+	struct nic *nic = nic_of(eth);
+	struct nic_tx_queue *q = nic->tx[i];
+
+	if (q == NULL)
+		return;
+	pthread_mutex_lock(&nic->lock);
+	nic->tx[i] = NULL;
+	pthread_mutex_unlock(&nic->lock);
+	rte_free(q->segs);
+	rte_free(q);
+}
+
+/* What all mbufs begin with when they are handed out. */
+static uint64_t
+rearm_data(uint16_t port)
+{
+	struct rte_mbuf m = {
+		.data_off = RTE_PKTMBUF_HEADROOM,
+		.nb_segs = 1,
+		.port = port,
+	};
+	uint64_t rearm;
+
+	rte_mbuf_refcnt_set(&m, 1);
+	memcpy(&rearm, &m.rearm_data, sizeof(rearm));
+	return rearm;
+}
+
+static int
+rx_queue_setup(struct rte_eth_dev *eth, uint16_t i, uint16_t nb_desc, unsigned int socket,
+	       const struct rte_eth_rxconf *conf, struct rte_mempool *pool)
+{
+	const uint64_t offloads = conf->offloads | eth->data->dev_conf.rxmode.offloads;
+	struct nic *nic = nic_of(eth);
+	struct nic_rx_queue *q;
+	struct rte_virtio_seg *segs;
+	uint16_t nb_segs;
+
+	RTE_SET_USED(nb_desc);
+	q = queue_alloc(nic, sizeof(*q), &segs, &nb_segs, socket);
+	if (q == NULL)
+		return -ENOMEM;
+	q->nic = nic;
+	q->index = i;
+	q->port = eth->data->port_id;
+	q->pool = pool;
+	q->room = rte_pktmbuf_data_room_size(pool) - RTE_PKTMBUF_HEADROOM;
+	q->rearm = rearm_data(q->port);
+	q->vlan_strip = (offloads & RTE_ETH_RX_OFFLOAD_VLAN_STRIP) != 0;
+	q->no_rx_cksum = (offloads & (RTE_ETH_RX_OFFLOAD_TCP_CKSUM |
+				      RTE_ETH_RX_OFFLOAD_UDP_CKSUM)) == 0;
+	q->segs = segs;
+	q->nb_segs = nb_segs;
+	pthread_mutex_lock(&nic->lock);
+	nic->rx[i] = q;
+	pthread_mutex_unlock(&nic->lock);
+	eth->data->rx_queues[i] = q;
+	return 0;
+}
+
+static int
+tx_queue_setup(struct rte_eth_dev *eth, uint16_t i, uint16_t nb_desc, unsigned int socket,
+	       const struct rte_eth_txconf *conf)
+{
+	struct nic *nic = nic_of(eth);
+	struct nic_tx_queue *q;
+	struct rte_virtio_seg *segs;
+	uint16_t nb_segs;
+
+	RTE_SET_USED(nb_desc);
+	RTE_SET_USED(conf);
+	q = queue_alloc(nic, sizeof(*q), &segs, &nb_segs, socket);
+	if (q == NULL)
+		return -ENOMEM;
+	q->nic = nic;
+	q->index = i;
+	q->filter = &nic->filter;
+	q->segs = segs;
+	q->nb_segs = nb_segs;
+	pthread_mutex_lock(&nic->lock);
+	nic->tx[i] = q;
+	pthread_mutex_unlock(&nic->lock);
+	eth->data->tx_queues[i] = q;
+	return 0;
+}
+
+/* Packets are copied: no mbuf is kept. */
+static int
+tx_done_cleanup(void *queue, uint32_t nb)
+{
+	RTE_SET_USED(queue);
+	RTE_SET_USED(nb);
+	return 0;
+}
+
+/* --------------------------------------------------------------- start, stop */
+
+static int
+configure(struct rte_eth_dev *eth)
+{
+	const struct nic *nic = nic_of(eth);
+	const uint16_t rx = eth->data->nb_rx_queues, tx = eth->data->nb_tx_queues;
+
+	if (rx == 0 || tx == 0) {
+		NIC_LOG(ERR, "%s: %u receive and %u transmit queues: a guest needs both",
+			nic->name, rx, tx);
+		return -EINVAL;
+	}
+	if (rx != tx)
+		NIC_LOG(NOTICE, "%s: %u receive and %u transmit queues: a guest gets %u pairs",
+			nic->name, rx, tx, RTE_MIN(rx, tx));
+	return 0;
+}
+
+static int
+start(struct rte_eth_dev *eth)
+{
+	struct nic *nic = nic_of(eth);
+	const uint16_t pairs = RTE_MIN(eth->data->nb_rx_queues, eth->data->nb_tx_queues);
+	int ret;
+
+	if (nic->dev != NULL && nic->pairs != pairs) {
+		NIC_LOG(NOTICE, "%s: %u queue pairs instead of %u: the device is another one,"
+			" a client is disconnected", nic->name, pairs, nic->pairs);
+		nic_device_stop(nic);
+	}
+	if (nic->dev == NULL) {
+		ret = nic_device_start(nic, pairs);
+		if (ret < 0)
+			return ret;
+	}
+	ret = nic_intr_start(nic);
+	if (ret < 0)
+		return ret;
+	nic_device_link(nic, true);
+	return 0;
+}
+
+static int
+stop(struct rte_eth_dev *eth)
+{
+	struct nic *nic = nic_of(eth);
+	uint16_t i;
+
+	eth->data->dev_started = 0;
+	nic_device_link(nic, false);
+	nic_intr_stop(nic);
+	for (i = 0; i < eth->data->nb_rx_queues; i++)
+		if (nic->rx[i] != NULL)
+			nic_rx_stash_free(nic->rx[i]);
+	return 0;
+}
+
+static int
+close_port(struct rte_eth_dev *eth)
+{
+	struct nic *nic = nic_of(eth);
+	uint16_t i;
+
+	if (rte_eal_process_type() != RTE_PROC_PRIMARY)
+		return 0;
+	nic_telemetry_remove(nic);
+	nic_intr_fini(nic);
+	if (nic->dev != NULL)
+		nic_device_stop(nic);
+	for (i = 0; i < NIC_MAX_PAIRS; i++) {
+		rx_queue_release(eth, i);
+		tx_queue_release(eth, i);
+	}
+	pthread_mutex_destroy(&nic->lock);
+	eth->data->mac_addrs = NULL; /* a part of what is freed next */
+	return 0;
+}
+
+/* ------------------------------------------------------------------ settings */
+
+/* The control thread keeps it up to date. */
+static int
+link_get(struct rte_eth_dev *eth, int wait)
+{
+	RTE_SET_USED(eth);
+	RTE_SET_USED(wait);
+	return 0;
+}
+
+static int
+mtu_set(struct rte_eth_dev *eth, uint16_t mtu)
+{
+	struct nic *nic = nic_of(eth);
+	const uint16_t le = rte_cpu_to_le_16(mtu);
+
+	/* without the feature a driver does not look at it */
+	if (nic->conf.mtu == 0)
+		return 0;
+	nic->conf.mtu = mtu;
+	nic_device_config(nic, offsetof(struct virtio_net_config, mtu), &le, sizeof(le));
+	return 0;
+}
+
+/* The port receives all that the guest sends. */
+static int
+always_on(struct rte_eth_dev *eth)
+{
+	RTE_SET_USED(eth);
+	return 0;
+}
+
+static int
+never_off(struct rte_eth_dev *eth)
+{
+	RTE_SET_USED(eth);
+	return -ENOTSUP;
+}
+
+/* The address is the guest's: its driver learns it when it starts. */
+static int
+mac_addr_set(struct rte_eth_dev *eth, struct rte_ether_addr *addr)
+{
+	struct nic *nic = nic_of(eth);
+
+	rte_ether_addr_copy(addr, &nic->conf.mac);
+	nic_device_mac_set(nic, addr);
+	nic_device_announce(nic, true);
+	return 0;
+}
+
+static int
+vlan_offload_set(struct rte_eth_dev *eth, int mask)
+{
+	const bool strip =
+		(eth->data->dev_conf.rxmode.offloads & RTE_ETH_RX_OFFLOAD_VLAN_STRIP) != 0;
+	struct nic *nic = nic_of(eth);
+	uint16_t i;
+
+	if ((mask & RTE_ETH_VLAN_STRIP_MASK) == 0)
+		return 0;
+	for (i = 0; i < eth->data->nb_rx_queues; i++)
+		if (nic->rx[i] != NULL)
+			NIC_SET(nic->rx[i]->vlan_strip, strip);
+	return 0;
+}
+
+/* -------------------------------------------------------------------- probing */
+
+static const struct eth_dev_ops ops = {
+	.dev_configure = configure,
+	.dev_start = start,
+	.dev_stop = stop,
+	.dev_close = close_port,
+	.dev_infos_get = infos_get,
+	.dev_supported_ptypes_get = ptypes_get,
+	.rx_queue_setup = rx_queue_setup,
+	.tx_queue_setup = tx_queue_setup,
+	.rx_queue_release = rx_queue_release,
+	.tx_queue_release = tx_queue_release,
+	.rx_queue_intr_enable = nic_rx_intr_enable,
+	.rx_queue_intr_disable = nic_rx_intr_disable,
+	.tx_done_cleanup = tx_done_cleanup,
+	.link_update = link_get,
+	.mtu_set = mtu_set,
+	.mac_addr_set = mac_addr_set,
+	.promiscuous_enable = always_on,
+	.promiscuous_disable = never_off,
+	.allmulticast_enable = always_on,
+	.allmulticast_disable = never_off,
+	.vlan_offload_set = vlan_offload_set,
+	.stats_get = nic_stats_get,
+	.stats_reset = nic_stats_reset,
+	.xstats_get = nic_xstats_get,
+	.xstats_get_names = nic_xstats_get_names,
+	.xstats_reset = nic_stats_reset,
+};
+
+/* What a secondary process can do: the device lives in the primary one. */
+static const struct eth_dev_ops secondary_ops = {
+	.dev_infos_get = infos_get,
+	.link_update = link_get,
+	.stats_get = nic_stats_get,
+	.stats_reset = nic_stats_reset,
+};
+
+static int
+probe_secondary(struct rte_vdev_device *vdev)
+{
+	struct rte_eth_dev *eth = rte_eth_dev_attach_secondary(rte_vdev_device_name(vdev));
+
+	if (eth == NULL) {
+		NIC_LOG(ERR, "%s: not a port of the primary process",
+			rte_vdev_device_name(vdev));
+		return -ENODEV;
+	}
+	NIC_LOG(NOTICE, "%s: statistics only, this is a secondary process",
+		rte_vdev_device_name(vdev));
+	eth->dev_ops = &secondary_ops;
+	eth->device = &vdev->device;
+	eth->rx_pkt_burst = rte_eth_pkt_burst_dummy;
+	eth->tx_pkt_burst = rte_eth_pkt_burst_dummy;
+	rte_eth_dev_probing_finish(eth);
+	return 0;
+}
+
+static void
+nic_init(struct nic *nic, struct rte_eth_dev *eth, const struct nic_conf *conf)
+{
+	nic->eth = eth;
+	nic->conf = *conf;
+	snprintf(nic->name, sizeof(nic->name), "%s", eth->data->name);
+	pthread_mutex_init(&nic->lock, NULL);
+	nic_filter_reset(&nic->filter);
+	rte_ether_addr_copy(&conf->mac, &nic->mac_addr);
+
+	eth->data->mac_addrs = &nic->mac_addr;
+	eth->data->numa_node = conf->numa;
+	eth->data->promiscuous = 1;
+	eth->data->all_multicast = 1;
+	eth->data->dev_link.link_duplex = RTE_ETH_LINK_FULL_DUPLEX;
+	eth->data->dev_flags |= RTE_ETH_DEV_INTR_LSC | RTE_ETH_DEV_AUTOFILL_QUEUE_XSTATS;
+	eth->dev_ops = &ops;
+	eth->rx_pkt_burst = nic_rx_burst;
+	eth->tx_pkt_burst = nic_tx_burst;
+	eth->tx_pkt_prepare = nic_tx_prepare;
+}
+
+static int
+probe(struct rte_vdev_device *vdev)
+{
+	struct rte_eth_dev *eth;
+	struct nic_conf conf;
+	int ret;
+
+	if (rte_eal_process_type() != RTE_PROC_PRIMARY)
+		return probe_secondary(vdev);
+	ret = nic_conf_parse(&conf, rte_vdev_device_name(vdev), rte_vdev_device_args(vdev));
+	if (ret < 0)
+		return ret;
+	vdev->device.numa_node = conf.numa;
+	eth = rte_eth_vdev_allocate(vdev, sizeof(struct nic));
+	if (eth == NULL)
+		return -ENOMEM;
+	nic_init(eth->data->dev_private, eth, &conf);
+	nic_telemetry_add(eth->data->dev_private);
+	rte_eth_dev_probing_finish(eth);
+	return 0;
+}
+
+static int
+remove_port(struct rte_vdev_device *vdev)
+{
+	struct rte_eth_dev *eth = rte_eth_dev_allocated(rte_vdev_device_name(vdev));
+
+	if (eth == NULL)
+		return 0;
+	if (rte_eal_process_type() != RTE_PROC_PRIMARY)
+		return rte_eth_dev_release_port(eth);
+	return rte_eth_dev_close(eth->data->port_id);
+}
+
+static struct rte_vdev_driver driver = {
+	.probe = probe,
+	.remove = remove_port,
+};
+
+RTE_PMD_REGISTER_VDEV(net_vfio_user, driver);
+RTE_PMD_REGISTER_PARAM_STRING(net_vfio_user, NIC_CONF_HELP);
