@@ -132,20 +132,20 @@ static int
 check_rewind(uint64_t features)
 {
 	struct rte_virtio_buf bufs[SIZE];
-	uint32_t i, keep, round;
+	uint32_t i, keep, round, len;
 	uint16_t id;
-	uint32_t len;
+	int ret;
 
 	DO(start(SIZE, features));
 	for (round = 0; round < 3 * SIZE; round++) {
 		keep = 1 + round % SIZE;
-		for (i = 0; i < SIZE; i++)
-			if (drv.added < drv.looked_at + SIZE)
-				add((uint16_t)(drv.added % SIZE), DATA, 1 + drv.added % SIZE, WRITE);
-		TEST_ASSERT_EQUAL(rte_virtio_ring_pop_burst(&drv.ring, bufs, SIZE), SIZE, "all");
+		while (drv.added < drv.looked_at + SIZE)
+			add((uint16_t)(drv.added % SIZE), DATA, 1 + drv.added % SIZE, WRITE);
+		ret = rte_virtio_ring_pop_burst(&drv.ring, bufs, SIZE);
+		TEST_ASSERT_EQUAL(ret, (int)SIZE, "all");
 		rte_virtio_ring_rewind(&drv.ring, (uint16_t)(SIZE - keep));
-		TEST_ASSERT_EQUAL(rte_virtio_ring_pop_burst(&drv.ring, bufs, SIZE), (int)(SIZE - keep),
-				  "what was not kept");
+		ret = rte_virtio_ring_pop_burst(&drv.ring, bufs, SIZE);
+		TEST_ASSERT_EQUAL(ret, (int)(SIZE - keep), "what was not kept");
 		for (i = 0; i < SIZE - keep; i++)
 			TEST_ASSERT_EQUAL(bufs[i].id, (drv.looked_at + keep + i) % SIZE, "order");
 		rte_virtio_ring_rewind(&drv.ring, (uint16_t)(SIZE - keep));

@@ -213,14 +213,15 @@ attach_rx(struct nic *nic, uint16_t i)
 
 	if (q == NULL)
 		return false;
-	if (carries(nic, 2 * i + 1)) {
+	if (carries(nic, 2 * i + 1))
 		vq = rte_virtio_dev_queue(nic->dev, 2 * i + 1);
-		q->offloads = (nic->features & offloads) != 0;
-		q->features = nic->features;
-	}
 	moderation_load(&q->moderation, &nic->coalescing[2 * i + 1]);
 	if (vq == q->vq)
 		return false;
+	if (vq != NULL) {
+		q->offloads = (nic->features & offloads) != 0;
+		q->features = nic->features;
+	}
 	__atomic_store_n(&q->vq, vq, __ATOMIC_RELEASE);
 	return true;
 }
@@ -234,14 +235,14 @@ attach_tx(struct nic *nic, uint16_t i)
 	if (q == NULL)
 		return false;
 	/* 5.1.6.5.5: the device must not use receive queues that were not asked for */
-	if (carries(nic, 2 * i) && i < nic->active_pairs) {
+	if (carries(nic, 2 * i) && i < nic->active_pairs)
 		vq = rte_virtio_dev_queue(nic->dev, 2 * i);
-		q->mergeable = NIC_HAS(nic->features, VIRTIO_NET_F_MRG_RXBUF);
-	}
 	moderation_load(&q->moderation, &nic->coalescing[2 * i]);
 	NIC_SET(q->guest_offloads, nic->guest_offloads);
 	if (vq == q->vq)
 		return false;
+	if (vq != NULL)
+		q->mergeable = NIC_HAS(nic->features, VIRTIO_NET_F_MRG_RXBUF);
 	__atomic_store_n(&q->vq, vq, __ATOMIC_RELEASE);
 	return true;
 }

@@ -73,6 +73,15 @@ source_copy(struct source *from, void *to, uint32_t len)
 	}
 }
 
+/* The stash has one for each buffer that is taken; longer packets need more. */
+static inline struct rte_mbuf *
+mbuf_get(struct nic_rx_queue *q)
+{
+	if (likely(q->nb_stash != 0))
+		return q->stash[--q->nb_stash];
+	return rte_mbuf_raw_alloc(q->pool);
+}
+
 /* A packet in as many mbufs as it needs, or NULL. */
 static struct rte_mbuf *
 packet_copy(struct nic_rx_queue *q, struct source *from, uint32_t len)
@@ -81,7 +90,7 @@ packet_copy(struct nic_rx_queue *q, struct source *from, uint32_t len)
 	uint32_t left = len, part;
 
 	do {
-		m = rte_mbuf_raw_alloc(q->pool);
+		m = mbuf_get(q);
 		if (m == NULL) {
 			rte_pktmbuf_free(first);
 			NIC_ADD(q->counters.causes[NIC_RX_NO_MBUF], 1);
@@ -100,56 +109,6 @@ packet_copy(struct nic_rx_queue *q, struct source *from, uint32_t len)
 	return first;
 }
 
-/* A packet of len bytes behind a header, which may lie in several segments. */
-static struct rte_mbuf *
-packet_take(struct nic_rx_queue *q, const struct rte_virtio_seg *segs, uint32_t len)
-{
-	struct source from = { .seg = segs };
-	struct virtio_net_hdr_v1 hdr;
-	struct rte_mbuf *m;
-
-	if (len < NIC_HDR_LEN + RTE_ETHER_HDR_LEN) {
-		NIC_ADD(q->counters.causes[NIC_RX_TOO_SHORT], 1);
-		return NULL;
-	}
-	if (len > NIC_HDR_LEN + NIC_MAX_PKT) {
-		NIC_ADD(q->counters.causes[NIC_RX_TOO_LONG], 1);
-		return NULL;
-	}
-	RTE_BUILD_BUG_ON(sizeof(hdr) != NIC_HDR_LEN);
-	source_copy(&from, &hdr, sizeof(hdr));
-	m = packet_copy(q, &from, len - NIC_HDR_LEN);
-	if (m != NULL && nic_offload_from_guest(q, m, &hdr) < 0) {
-		rte_pktmbuf_free(m);
-		NIC_ADD(q->counters.causes[NIC_RX_BAD_HEADER], 1);
-		return NULL;
-	}
-	return m;
-}
-
-/* A buffer that is not one descriptor: 1 taken, with a packet or without, or 0. */
-static int
-chain_take(struct nic_rx_queue *q, struct rte_virtio_ring *ring, struct rte_mbuf **m)
-{
-	struct rte_virtio_chain chain;
-	int ret = rte_virtio_ring_pop(ring, &chain, q->segs, q->nb_segs);
-
-	if (ret == -ENOSPC)
-		rte_virtio_ring_break(ring, -E2BIG);
-	if (ret <= 0)
-		return 0;
-	if (chain.nb_write != 0) {
-		rte_virtio_ring_break(ring, -EPROTO);
-		return 0;
-	}
-	*m = packet_take(q, q->segs, chain.read_len);
-	NIC_ADD(q->counters.causes[NIC_RX_SEGMENTS], 1);
-	rte_virtio_ring_push(ring, chain.id, chain.slots, 0);
-	return 1;
-}
-
-/* ---------------------------------------------------------------- plain form */
-
 /* What a burst has done. */
 struct rx_work {
 	struct rte_mbuf **pkts;
@@ -165,16 +124,66 @@ packet_add(struct rx_work *work, struct rte_mbuf *m)
 	work->pkts[work->nb++] = m;
 }
 
-/* One descriptor, of any length. */
-static __rte_noinline void
-odd_buf_take(struct nic_rx_queue *q, const struct rte_virtio_buf *buf, struct rx_work *work)
+/*
+ * A packet of len bytes, the header included, which may lie in several segments: 0,
+ * taken or dropped; -ENOMEM: there is no memory for it now.
+ */
+static __rte_noinline int
+packet_take(struct nic_rx_queue *q, const struct rte_virtio_seg *segs, uint32_t len,
+	    struct rx_work *work)
 {
-	const struct rte_virtio_seg seg = { .va = buf->va, .len = buf->len };
-	struct rte_mbuf *m = packet_take(q, &seg, buf->len);
+	struct source from = { .seg = segs };
+	struct virtio_net_hdr_v1 hdr;
+	struct rte_mbuf *m;
 
-	if (m != NULL)
-		packet_add(work, m);
+	if (len < NIC_HDR_LEN + RTE_ETHER_HDR_LEN) {
+		NIC_ADD(q->counters.causes[NIC_RX_TOO_SHORT], 1);
+		return 0;
+	}
+	if (len > NIC_HDR_LEN + NIC_MAX_PKT) {
+		NIC_ADD(q->counters.causes[NIC_RX_TOO_LONG], 1);
+		return 0;
+	}
+	RTE_BUILD_BUG_ON(sizeof(hdr) != NIC_HDR_LEN);
+	source_copy(&from, &hdr, sizeof(hdr));
+	m = packet_copy(q, &from, len - NIC_HDR_LEN);
+	if (m == NULL)
+		return -ENOMEM;
+	if (nic_offload_from_guest(q, m, &hdr) < 0) {
+		rte_pktmbuf_free(m);
+		NIC_ADD(q->counters.causes[NIC_RX_BAD_HEADER], 1);
+		return 0;
+	}
+	packet_add(work, m);
+	return 0;
 }
+
+/* A buffer that is not one descriptor: true, or there is nothing to go on with. */
+static bool
+chain_take(struct nic_rx_queue *q, struct rte_virtio_ring *ring, struct rx_work *work)
+{
+	struct rte_virtio_chain chain;
+	int ret = rte_virtio_ring_pop(ring, &chain, q->segs, q->nb_segs);
+
+	if (ret == -ENOSPC)
+		rte_virtio_ring_break(ring, -E2BIG);
+	if (ret <= 0)
+		return false;
+	if (chain.nb_write != 0) {
+		rte_virtio_ring_break(ring, -EPROTO);
+		return false;
+	}
+	if (packet_take(q, q->segs, chain.read_len, work) < 0) {
+		rte_virtio_ring_rewind(ring, chain.slots);
+		return false;
+	}
+	NIC_ADD(q->counters.causes[NIC_RX_SEGMENTS], 1);
+	rte_virtio_ring_push(ring, chain.id, chain.slots, 0);
+	work->pushed++;
+	return true;
+}
+
+/* ---------------------------------------------------------------- plain form */
 
 /* Whether the flags or the type of segmentation are not 0. Who acts on them looks anew. */
 static inline bool
@@ -188,7 +197,8 @@ has_offloads(const void *hdr)
 	return flags_and_type != 0;
 }
 
-static inline void
+/* As packet_take(). */
+static inline int
 buf_take(struct nic_rx_queue *q, const struct rte_virtio_buf *buf, struct rx_work *work)
 {
 	const uint32_t len = buf->len - NIC_HDR_LEN;
@@ -196,18 +206,20 @@ buf_take(struct nic_rx_queue *q, const struct rte_virtio_buf *buf, struct rx_wor
 
 	/* less than a header is much, too */
 	if (unlikely(len > q->room || len < RTE_ETHER_HDR_LEN ||
-		     (q->offloads && has_offloads(buf->va)))) {
-		odd_buf_take(q, buf, work);
-		return;
-	}
-	m = q->stash[--q->nb_stash];
+		     (q->offloads && has_offloads(buf->va))))
+		return packet_take(q, &(struct rte_virtio_seg){ .va = buf->va, .len = buf->len },
+				   buf->len, work);
+	m = mbuf_get(q);
+	if (unlikely(m == NULL))
+		return -ENOMEM;
 	mbuf_init(q, m, len);
 	rte_memcpy(rte_pktmbuf_mtod(m, void *), RTE_PTR_ADD(buf->va, NIC_HDR_LEN), len);
 	packet_add(work, m);
+	return 0;
 }
 
-/* Plain buffers, as many as are wanted or in a row: their number, or < 0. */
-static inline int
+/* Plain buffers, as many as are wanted or in a row: true if all of them. */
+static inline bool
 bufs_take(struct nic_rx_queue *q, struct rte_virtio_ring *ring, uint16_t wanted,
 	  struct rx_work *work)
 {
@@ -215,12 +227,9 @@ bufs_take(struct nic_rx_queue *q, struct rte_virtio_ring *ring, uint16_t wanted,
 	int nb, i;
 
 	stash_fill(q, wanted);
-	wanted = RTE_MIN(wanted, q->nb_stash);
-	if (unlikely(wanted == 0))
-		return 0;
-	nb = rte_virtio_ring_pop_burst(ring, bufs, wanted);
+	nb = rte_virtio_ring_pop_burst(ring, bufs, RTE_MIN(wanted, q->nb_stash));
 	if (nb <= 0)
-		return nb;
+		return false;
 	for (i = 0; i < nb; i++)
 		rte_prefetch0(RTE_PTR_ADD(bufs[i].va, NIC_HDR_LEN));
 	for (i = 0; i < nb; i++) {
@@ -228,34 +237,25 @@ bufs_take(struct nic_rx_queue *q, struct rte_virtio_ring *ring, uint16_t wanted,
 			rte_virtio_ring_break(ring, -EPROTO);
 			break;
 		}
-		buf_take(q, &bufs[i], work);
+		if (unlikely(buf_take(q, &bufs[i], work) < 0)) {
+			rte_virtio_ring_rewind(ring, (uint16_t)(nb - i));
+			break;
+		}
 	}
 	rte_virtio_ring_push_burst(ring, bufs, NULL, (uint16_t)i);
 	work->pushed += i;
-	return i;
+	return i == wanted;
 }
 
 static inline void
 ring_take(struct nic_rx_queue *q, struct rte_virtio_ring *ring, uint16_t nb_pkts,
 	  struct rx_work *work)
 {
-	struct rte_mbuf *m = NULL;
-	uint16_t wanted;
-	int nb;
-
 	/* buffers without a packet count as well: a driver may send those for ever */
-	while (work->pushed < nb_pkts && rte_virtio_ring_broken(ring) == 0) {
-		wanted = RTE_MIN(nb_pkts - work->pushed, NIC_BURST);
-		nb = bufs_take(q, ring, wanted, work);
-		if (nb == wanted)
-			continue;
-		if (likely(nb < 0 || !rte_virtio_ring_is_odd(ring)) ||
-		    chain_take(q, ring, &m) == 0)
+	while (work->pushed < nb_pkts && rte_virtio_ring_broken(ring) == 0)
+		if (!bufs_take(q, ring, RTE_MIN(nb_pkts - work->pushed, NIC_BURST), work) &&
+		    (!rte_virtio_ring_is_odd(ring) || !chain_take(q, ring, work)))
 			break;
-		work->pushed++;
-		if (m != NULL)
-			packet_add(work, m);
-	}
 }
 
 /* The driver's notifications: it keeps what it was told until it starts anew. */
