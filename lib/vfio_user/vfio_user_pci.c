@@ -9,6 +9,7 @@
 
 #include <linux/vfio.h>
 
+#include <rte_bitops.h>
 #include <rte_common.h>
 #include <rte_errno.h>
 

@@ -7,6 +7,7 @@
 
 #include <linux/vfio.h>
 
+#include <rte_bitops.h>
 #include <rte_branch_prediction.h>
 #include <rte_common.h>
 

@@ -11,6 +11,7 @@
 
 #include <linux/vfio.h>
 
+#include <rte_bitops.h>
 #include <rte_byteorder.h>
 #include <rte_errno.h>
 

@@ -64,16 +64,6 @@ infos_get(struct rte_eth_dev *eth, struct rte_eth_dev_info *info)
 	return 0;
 }
 
-static const uint32_t *
-ptypes_get(struct rte_eth_dev *eth)
-{
-	/* of packets with offloads only: others are not looked at */
-	static const uint32_t none[] = { RTE_PTYPE_UNKNOWN };
-
-	RTE_SET_USED(eth);
-	return none;
-}
-
 /* -------------------------------------------------------------------- queues */
 
 /* Memory of a queue with an array of segments. */
@@ -367,7 +357,6 @@ static const struct eth_dev_ops ops = {
 	.dev_stop = stop,
 	.dev_close = close_port,
 	.dev_infos_get = infos_get,
-	.dev_supported_ptypes_get = ptypes_get,
 	.rx_queue_setup = rx_queue_setup,
 	.tx_queue_setup = tx_queue_setup,
 	.rx_queue_release = rx_queue_release,
