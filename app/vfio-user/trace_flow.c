@@ -294,6 +294,18 @@ flow_break(struct flow *flow)
 	shutdown(flow->src, SHUT_RD);
 }
 
+/*
+ * Whether the sender takes no answers any more. No event tells; a call that sends
+ * nothing does. Asked before its bytes are passed on, so that the receiver's
+ * answer fails, and is not lost here after it was given.
+ */
+static bool
+sender_is_deaf(const struct flow *flow)
+{
+	return !flow->back->broken && !flow->back->done &&
+		send(flow->src, "", 0, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 && errno == EPIPE;
+}
+
 static ssize_t
 send_piece(struct flow *flow, size_t len, const struct flow_fds *set)
 {
@@ -486,6 +498,8 @@ flow_pump(struct flow *flow)
 		}
 		flow->eof = n == 0;
 		rounds++;
+		if (!flow->eof && sender_is_deaf(flow))
+			flow_break(flow->back);
 		flow->hold = holds(flow) &&
 			(rounds < MAX_ROUNDS || available(flow) < HEAD);
 		send_all(flow);

@@ -62,6 +62,7 @@ struct flow_fds {
 struct flow {
 	const struct flow_ops *ops;
 	void *arg; /**< of the owner */
+	struct flow *back; /**< what goes to the sender */
 	int src, dst;
 	bool from_server;
 	bool wait_version; /**< the reply to VERSION is yet to come */

@@ -313,6 +313,7 @@ open_channel(struct session *session, struct channel *channel, int client_fd,
 		channel->waiting[i] = trace_waiting_create();
 		ret |= flow_init(&channel->flows[i], &flow_ops, channel, sides[i].fd,
 				 sides[1 - i].fd, i == SERVER);
+		channel->flows[i].back = &channel->flows[1 - i];
 		ret |= channel->waiting[i] == NULL ? -ENOMEM : 0;
 	}
 	if (ret < 0) {

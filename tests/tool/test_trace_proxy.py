@@ -323,6 +323,20 @@ def test_reader_gone(link, sender):
 
 
 @pytest.mark.parametrize("sender", SIDES)
+def test_deaf_sender(link, sender):
+    """Who gets a message from a peer that takes no answer can send none."""
+    source, sink = link.ends(sender)
+    data = vu.message(vu.RESET)
+    source.send_raw(data[:9])
+    assert sink.sock.recv(100) == data[:9]
+    source.sock.shutdown(socket.SHUT_RD)
+    source.send_raw(data[9:])
+    assert sink.sock.recv(100) == data[9:]
+    with pytest.raises(BrokenPipeError):
+        sink.sock.send(b"x")
+
+
+@pytest.mark.parametrize("sender", SIDES)
 def test_peer_gone(link, sender):
     """A peer that ends with messages unread ends the other one, too."""
     source, sink = link.ends(sender)
