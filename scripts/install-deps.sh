@@ -28,9 +28,10 @@ format=(git clang-format)
 
 # libsystemd-dev: DPDK as static libraries asks for it (through libpcap and
 # D-Bus), and no package of Debian 12 depends on it. dpdk-dev: dpdk-telemetry.py.
-# openssl: the results of the crypto example are compared with its.
+# openssl: the results of the crypto example are compared with its. tshark: runs the
+# dissector of app/vfio-user/wireshark.
 checks=(python3-pytest universal-ctags clang pciutils shellcheck libsystemd-dev
-	dpdk-dev babeltrace2 openssl)
+	dpdk-dev babeltrace2 openssl tshark)
 
 die()
 {
