@@ -184,7 +184,8 @@ ACCESSES = (
 @pytest.mark.parametrize("words, cmd", ACCESSES + ((("reset",), vu.RESET),))
 def test_answers_of_a_bad_server(tool, device, words, cmd, answer, status):
     server = device({cmd: answer})
-    tool.fails(status, words[0], "--timeout", 0.5, server.path, *words[1:])
+    timeout = 0.5 if status == t.TIMEOUT else t.LIMIT
+    tool.fails(status, words[0], "--timeout", timeout, server.path, *words[1:])
 
 
 @pytest.mark.parametrize("words, cmd", ACCESSES)

@@ -51,7 +51,7 @@ def connect(demo):
 
 def eventually(read, wanted):
     """What read() returns, once it is what is wanted."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + helpers.LIMIT
     while read() != wanted and time.monotonic() < deadline:
         time.sleep(0.01)
     assert read() == wanted

@@ -267,7 +267,7 @@ def test_interrupted_while_asking(tool, fake_process):
 
 # ------------------------------------------------------------------------ terminal
 
-def read_terminal(fd, until, seconds=20):
+def read_terminal(fd, until, seconds=helpers.LIMIT):
     """What is written to a terminal, up to so many screens."""
     text, deadline = b"", time.monotonic() + seconds
     while text.count(b"\x1b[H\x1b[J") < until and time.monotonic() < deadline:

@@ -78,7 +78,7 @@ def link(start, fake):
     link.close()
 
 
-def recv_all(sock, size, timeout=20):
+def recv_all(sock, size, timeout=vu.LIMIT):
     """So many bytes, and (offset of its recvmsg, identity) of each fd."""
     data, fds = b"", []
     sock.settimeout(timeout)
@@ -201,7 +201,7 @@ def test_one_recv_takes_a_header(link, sender):
     data = b"".join(vu.message(vu.REGION_READ, b"y" * (i % 23), mid=i) for i in range(count))
     thread = threading.Thread(target=source.sock.sendall, args=(data,))
     thread.start()
-    sink.sock.settimeout(10)
+    sink.sock.settimeout(vu.LIMIT)
     for i in range(count):
         head = sink.sock.recv(16)
         assert len(head) == 16
@@ -216,7 +216,7 @@ def test_slow_sender(link, sender):
     source, sink = link.ends(sender)
     for byte in vu.message(vu.RESET, b"abc"):
         source.sock.sendall(bytes([byte]))
-        sink.sock.settimeout(5)
+        sink.sock.settimeout(vu.LIMIT)
         assert sink.sock.recv(100) == bytes([byte])
     link.close()
     assert [m["size"] for m in link.proxy.messages()] == [19]
@@ -281,7 +281,7 @@ def test_cut_off(link, sender, left):
     data = vu.message(vu.REGION_READ, vu.p_access(0, 0, 4))[:left]
     source.send_raw(data)
     source.close()
-    sink.sock.settimeout(5)
+    sink.sock.settimeout(vu.LIMIT)
     got = b""
     while part := sink.sock.recv(100):
         got += part
@@ -313,7 +313,7 @@ def test_reader_gone(link, sender):
     source, sink = link.ends(sender)
     sink.sock.shutdown(socket.SHUT_RD)
     with pytest.raises(OSError):
-        for _ in range(1000):
+        for _ in range(int(vu.LIMIT * 1000)):
             source.send_raw(vu.message(vu.RESET))
             time.sleep(0.001)
     sink.send_raw(vu.message(vu.RESET, mid=9))
@@ -343,7 +343,7 @@ def test_peer_gone(link, sender):
     source.send_raw(vu.message(vu.RESET, mid=1))
     sink.send_raw(vu.message(vu.RESET, mid=2))
     source.sock.setblocking(True)
-    select.select([source.sock], [], [], 5)
+    select.select([source.sock], [], [], vu.LIMIT)
     source.close()
     assert sink.recv().id == 1
     with pytest.raises(vu.Closed):
@@ -359,7 +359,7 @@ def test_back_pressure(link, sender):
     source.sock.setblocking(False)
     message = vu.message(vu.REGION_WRITE, vu.p_access(0, 0, 4000, bytes(4000)))
     sent, idle = 0, 0
-    while idle < 20:
+    while idle < 50:
         try:
             sent += source.sock.send(message[sent % len(message):])
             idle = 0
@@ -381,7 +381,7 @@ def test_back_pressure_with_fds(link, files):
     message = vu.message(vu.SET_IRQS, bytes(3000))
     anc = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", files.fds))]
     sent, idle = 0, 0
-    while idle < 20:
+    while idle < 50:
         try:
             count = source.sock.sendmsg([message], anc)
             assert count == len(message)
@@ -565,7 +565,7 @@ def test_full_server(start, tmp_path):
     client.send(vu.RESET)
     client.assert_silent(0.1)
     first, _ = listener.accept()
-    listener.settimeout(5)
+    listener.settimeout(vu.LIMIT)
     server = vu.Conn(listener.accept()[0])
     assert server.recv().cmd == vu.RESET
     for sock in (client, server, first, blocker, listener):
@@ -595,7 +595,7 @@ def test_stale_socket(start, program, tmp_path, fake):
     (tmp_path / "file").write_text("mine")
     for path in (proxy.path, tmp_path / "file"):
         done = subprocess.run([program, "trace", "-l", path, "-c", fake.path], check=False,
-                              capture_output=True, text=True, timeout=10)
+                              capture_output=True, text=True, timeout=vu.LIMIT)
         assert done.returncode == FAILED and "exists already" in done.stderr
     assert (tmp_path / "file").read_text() == "mine"
 
@@ -624,7 +624,7 @@ def test_socket_of_another(start):
 def test_usage(program, options, text):
     """Wrong options are told, before anything is done."""
     done = subprocess.run([program, "trace", *options], check=False, capture_output=True,
-                          text=True, timeout=10)
+                          text=True, timeout=vu.LIMIT)
     assert done.returncode == USAGE and text in done.stderr
 
 
@@ -632,7 +632,7 @@ def test_output_that_cannot_be_opened(program, tmp_path):
     """It is told at once."""
     done = subprocess.run([program, "trace", "-l", tmp_path / "l", "-c", "b", "-o",
                            tmp_path / "no" / "file"], check=False, capture_output=True,
-                          text=True, timeout=10)
+                          text=True, timeout=vu.LIMIT)
     assert done.returncode == FAILED and "No such file" in done.stderr
     assert not (tmp_path / "l").exists()
 
@@ -645,7 +645,7 @@ def test_older_trace_stays(start, program, tmp_path, fake):
     for path, status in ((running.path, FAILED), (tmp_path / "no" / "sock", FAILED),
                          ("a" * 108, USAGE)):
         done = subprocess.run([program, "trace", "-l", path, "-c", fake.path, "-o", older],
-                              check=False, capture_output=True, text=True, timeout=10)
+                              check=False, capture_output=True, text=True, timeout=vu.LIMIT)
         assert done.returncode == status and older.read_text() == "a trace", done.stderr
 
 
@@ -665,7 +665,7 @@ class Piped:
         self.client.send(vu.REGION_WRITE, bytes(4000), mid=mid, flags=vu.NO_REPLY)
         assert self.server.recv().id == mid & 0xffff
 
-    def end(self, timeout=10):
+    def end(self, timeout=vu.LIMIT):
         self.client.close()
         self.proc.send_signal(signal.SIGINT)
         return self.proc.communicate(timeout=timeout), self.proc.returncode
@@ -691,7 +691,7 @@ def test_output_is_soon_there(piped):
     """What happens is shown while it happens."""
     proxy = piped()
     proxy.message(1)
-    assert select.select([proxy.proc.stdout], [], [], 5)[0]
+    assert select.select([proxy.proc.stdout], [], [], vu.LIMIT)[0]
     text = b""
     while b"REGION_WRITE" not in text:
         text += os.read(proxy.proc.stdout.fileno(), 65536)
@@ -712,7 +712,7 @@ def test_stuck_output(piped):
     proxy = piped("--hexdump", "4000", "-f", "json")
     proxy.client.sock.setblocking(False)
     idle = 0
-    while idle < 20:  # until the proxy waits for the reader
+    while idle < 50:  # until the proxy waits for the reader
         try:
             proxy.client.send(vu.REGION_WRITE, bytes(4000), flags=vu.NO_REPLY)
             idle = 0
@@ -722,7 +722,7 @@ def test_stuck_output(piped):
             time.sleep(0.01)
             idle += 1
     proxy.proc.send_signal(signal.SIGINT)
-    assert proxy.proc.wait(10) == FAILED
+    assert proxy.proc.wait(vu.LIMIT) == FAILED
     assert b"not complete" in proxy.proc.stderr.read()
 
 

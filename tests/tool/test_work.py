@@ -56,7 +56,7 @@ def test_irq_line_is_unmasked(tool, demo):
 
 
 def test_irq_timeout(tool, demo):
-    done = tool("irq", demo.path, "msix", "--trigger", "-n", 5, "-t", 0.2)
+    done = tool("irq", demo.path, "msix", "--trigger", "-n", 5, "-t", 1)
     assert done.status == t.TIMEOUT and "4 interrupts in" in done.out
     assert "timeout after 4 of 5 interrupts" in done.err
     line = tool.fails(t.TIMEOUT, "irq", demo.path, "msix", "-n", 1, "-t", 0.1)
@@ -309,7 +309,7 @@ def test_bench_where(tool, device):
             if m.cmd == vu.DMA_MAP} == {1 << 20}
 
 
-@pytest.mark.parametrize("after", (1, 50))
+@pytest.mark.parametrize("after", (1, 10))
 @pytest.mark.parametrize("cmd, answer, status", (
     (vu.REGION_READ, liar.die, t.FAILED), (vu.REGION_READ, liar.never, t.TIMEOUT),
     (vu.REGION_READ, liar.garbage, t.PROTOCOL), (vu.DMA_UNMAP, liar.die, t.FAILED),
@@ -319,4 +319,4 @@ def test_bench_of_a_bad_server(tool, device, cmd, answer, status, after):
     good = server.answers[cmd]
     server.answers[cmd] = lambda conn, msg: (
         answer if server.count(cmd) > after else good)(conn, msg)
-    tool.fails(status, "bench", "-d", 0.05, "-t", 0.5, server.path)
+    tool.fails(status, "bench", "-d", 0.3, "-t", 0.5, server.path)

@@ -99,7 +99,7 @@ class Server:
         # pylint: disable=consider-using-with
         self.proc = subprocess.Popen([str(program), *map(str, options), str(path)],
                                      stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + LIMIT
         while not self.listens():
             assert self.proc.poll() is None, self.proc.stderr.read().decode()
             assert time.monotonic() < deadline, "%s does not listen" % program

@@ -44,12 +44,12 @@ class Trace:
 
     def wait_fds(self, count):
         """It comes to have so many open."""
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + vu.LIMIT
         while self.fds() != count:
             assert time.monotonic() < deadline, "%d fds, not %d" % (self.fds(), count)
             time.sleep(0.005)
 
-    def wait(self, timeout=10):
+    def wait(self, timeout=vu.LIMIT):
         """Wait until it ends by itself; its exit status."""
         self.log = self.proc.communicate(timeout=timeout)[1]
         assert not any(text in self.log for text in SANITIZER), self.log

@@ -186,7 +186,7 @@ class DriverPool:
         self.number += 1
         options = [str(o) for o in options]
         if "--request-timeout" not in options:
-            options += ["--request-timeout", "3000"]
+            options += ["--request-timeout", "30000"]
         return harness.Driver(self.programs / "client_driver", options, path,
                               self.tmp / f"driver{self.number}.log", pass_fds)
 

@@ -15,6 +15,8 @@ import vfio_user_wire as vu
 
 Result = collections.namedtuple("Result", "rc text")
 
+LIMIT = vu.LIMIT
+
 #: Any of these on stderr fails the test.
 SANITIZER = ("ERROR: AddressSanitizer", "ERROR: LeakSanitizer",
              "WARNING: ThreadSanitizer", "runtime error:")
@@ -27,7 +29,7 @@ def data_text(data):
     return data.hex()
 
 
-def wait_for(condition, timeout=3.0, what="condition"):
+def wait_for(condition, timeout=LIMIT, what="condition"):
     deadline = time.monotonic() + timeout
     while not condition():
         assert time.monotonic() < deadline, f"timeout: {what}"
@@ -47,7 +49,7 @@ class Program:
         self.buf = b""
         self.results = {}
         self.tag = 0
-        assert self._line(10) == "ready"
+        assert self._line(LIMIT) == "ready"
 
     def _line(self, timeout):
         deadline = time.monotonic() + timeout
@@ -69,7 +71,7 @@ class Program:
         self.proc.stdin.flush()
         return self.tag
 
-    def result(self, tag, timeout=10.0):
+    def result(self, tag, timeout=LIMIT):
         """Result(rc, text) of a command."""
         while tag not in self.results:
             number, rc, text = self._line(timeout).split(" ", 2)
@@ -142,7 +144,7 @@ class Program:
         """End in good order: exit code 0, nothing from a sanitizer."""
         if self.alive():
             self.cmd("0", "quit") if self.quit_has_device else self.cmd("quit")
-        rc = self.proc.wait(20)
+        rc = self.proc.wait(LIMIT)
         self.close()
         self.check_log()
         assert rc == 0, f"exit code {rc}:\n{self.log()}"
@@ -153,7 +155,7 @@ class Program:
         """End at once, whatever it does."""
         if self.alive():
             self.proc.kill()
-        self.proc.wait(20)
+        self.proc.wait(LIMIT)
         self.close()
 
     def close(self):
@@ -175,7 +177,7 @@ class Proxy:
     def quit(self):
         """End in good order, and with nothing from a sanitizer."""
         self.proc.send_signal(signal.SIGTERM)
-        log = self.proc.communicate(timeout=20)[1].decode()
+        log = self.proc.communicate(timeout=LIMIT)[1].decode()
         assert self.proc.returncode == 0, log
         assert not any(s in log for s in SANITIZER), log
 
@@ -238,7 +240,7 @@ class Server(Program):
 
     def client(self, caps=None, device=0):
         """A negotiated client, as soon as the device is free."""
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + LIMIT
         data = vu.p_version(vu.caps_json(vu.CAPS if caps is None else caps))
         while True:
             conn = self.connect(device)
@@ -255,6 +257,16 @@ class Server(Program):
         """The last client is gone, for the server too."""
         wait_for(lambda: self.ctl("negotiated", device=device).rc
                  == -errno.ENOTCONN, what="client still there")
+
+    def wait_log(self, word, device=0):
+        """The device's callbacks come to this; the log up to there is taken."""
+        words = []
+
+        def seen():
+            words.extend(self.ctl("log", device=device).text.split())
+            return word in words
+
+        wait_for(seen, what=f"{word} in the log")
 
     def quit(self):
         super().quit()

@@ -160,7 +160,7 @@ def cut_close(sess):
 def cut_write(sess):
     """No more is sent; the server closes."""
     sess.conn.sock.shutdown(socket.SHUT_WR)
-    sess.conn.sock.settimeout(5)
+    sess.conn.sock.settimeout(vu.LIMIT)
     while sess.conn.sock.recv(65536):
         pass
 
@@ -272,7 +272,7 @@ def test_killed(server, drivers, options, last):
             elif number == last:
                 drv.start(*words[2:].split())
                 if str(PENDING) in words:
-                    harness.wait_for(lambda: server.ctl("pending").rc == 4)
+                    server.wait_log("pending:4")
         os.kill(drv.pid, signal.SIGKILL)
         check_after(server, mappings, 1, tags)
     finally:

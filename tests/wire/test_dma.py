@@ -8,10 +8,10 @@ import os
 import socket
 import struct
 import tempfile
-import time
 
 import pytest
 
+import harness
 import vfio_user_wire as vu
 
 PAGE = 4096
@@ -569,8 +569,8 @@ def test_unmap_waits_for_reader(server, client, memory):
     assert server.ctl("reader", "hold", 0x1000).rc == 1
     client.send(vu.DMA_UNMAP, vu.p_dma_unmap(0x1000, PAGE), mid=1)
     client.send(vu.GET_INFO, vu.p_info(), mid=2)
+    harness.wait_for(lambda: lookup(server, 0x1000) is None, what="unreachable at once")
     client.assert_silent(0.15)
-    assert lookup(server, 0x1000) is None, "unreachable at once"
     assert server.ctl("peek", 0x1000, 1, 1).rc == -errno.EFAULT
     assert server.ctl("reader", "release").rc == 0
     assert [client.recv_reply().id for _ in range(2)] == [1, 2]
@@ -592,6 +592,7 @@ def test_pipelined_unmaps_wait_together(server, client, memory):
     assert server.ctl("reader", "hold", 0).rc == 1
     for i in range(64):
         client.send(vu.DMA_UNMAP, vu.p_dma_unmap(i << 20, PAGE), mid=i)
+    harness.wait_for(lambda: lookup(server, 0) is None, what="unmapped")
     client.assert_silent(0.1)
     server.ctl("reader", "release")
     assert [client.recv_reply().id for _ in range(64)] == list(range(64))
@@ -601,13 +602,15 @@ def test_pipelined_unmaps_wait_together(server, client, memory):
 def test_replies_in_order_while_held(server, client, memory):
     """What follows a waiting DMA_UNMAP is not answered before it."""
     client.dma_map(0x1000, PAGE, fd=memory(PAGE).fd)
+    before = lookup(server, 0x1000)
     assert server.ctl("reader", "hold", 0x1000).rc == 1
     client.send(vu.DMA_UNMAP, vu.p_dma_unmap(0x1000, PAGE), mid=1)
     client.send(vu.DMA_MAP, vu.p_dma_map(0x1000, PAGE), mid=2)
     client.send(vu.DMA_MAP, vu.p_dma_map(0x1000, PAGE), mid=3)  # EEXIST
     client.send(vu.DMA_UNMAP, vu.p_dma_unmap(0x9000, PAGE), mid=4)  # ENOENT
     client.send(vu.GET_INFO, vu.p_info(), mid=5)
-    time.sleep(0.05)
+    harness.wait_for(lambda: lookup(server, 0x1000) != before, what="unmapped")
+    client.assert_silent(0.05)
     server.ctl("reader", "release")
     got = [client.recv_reply() for _ in range(5)]
     assert sorted((m.id, m.error) for m in got) == [
@@ -677,9 +680,11 @@ def test_quiesce_fails(server, client, cmd, payload):
 def test_quiesce_pending(server, client, cmd, payload, status):
     """Later requests wait until it is complete."""
     client.dma_map(0x1000, PAGE)
+    server.ctl("log")
     server.ctl("quiesce", "pending")
     client.send(cmd, payload, mid=1)
     client.send(vu.GET_INFO, vu.p_info(), mid=2)
+    server.wait_log("quiesce")
     client.assert_silent(0.05)
     server.ctl("quiesce", 0)
     assert server.ctl("quiesce_done", status).rc == 0
@@ -701,8 +706,10 @@ def test_quiesce_completed_early(server, client, cmd, payload):
 def test_disconnect_while_quiescing(server, cmd, payload):
     conn = server.client()
     conn.dma_map(0x1000, PAGE)
+    server.ctl("log")
     server.ctl("quiesce", "pending")
     conn.send(cmd, payload)
+    server.wait_log("quiesce")
     conn.assert_silent(0.02)
     conn.close()
     server.wait_idle()

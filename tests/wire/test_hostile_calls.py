@@ -157,7 +157,7 @@ def test_half_reply_then_closed(session, call):
 
 
 @every
-@pytest.mark.driver("--request-timeout", 100)
+@pytest.mark.driver("--request-timeout", 300)
 def test_silence(fake, driver, call):
     """-ETIMEDOUT; the late reply is ignored, the connection goes on."""
     sess = Session(fake, driver)

@@ -200,7 +200,7 @@ def test_cut_request(fake, driver, cmd, twin):
         link = sess.twin if twin else sess.conn
         link.send_raw(raw[:left])
         link.close()
-        driver.cmd("poll", 1000, 1 if left == len(raw) else 0)
+        driver.cmd("poll", 30000, 1 if left == len(raw) else 0)
         if not twin:
             sess.broken()
         driver.cmd("destroy")

@@ -111,7 +111,7 @@ def link(request, fake, driver):
     return sess
 
 
-def ask(sess, cmd, payload, poll=(3000, 1), **kw):
+def ask(sess, cmd, payload, poll=(30000, 1), **kw):
     """A request of the server, served by poll(); the reply."""
     tag = sess.start("poll", *poll)
     reply = sess.link.call(cmd, payload, **kw)
@@ -205,7 +205,7 @@ def test_dma_short_request(link, cmd, payload):
 
 @pytest.mark.parametrize("flags", [1 << 6, 1 << 31, vu.ERROR])
 def test_dma_bad_flags(link, flags):
-    tag = link.start("poll", 3000, 1)
+    tag = link.start("poll", 30000, 1)
     link.link.send(vu.DMA_READ, vu.p_dma(0x1000, 4), flags=flags)
     vu.check_error(link.link.recv_reply(), errno.EINVAL)
     link.result(tag)
@@ -236,7 +236,7 @@ def test_dma_without_reply(link):
     for addr in 0x2000, 0x7000:
         link.link.send(vu.DMA_WRITE, vu.p_dma(addr, 4, b"post"),
                        flags=vu.NO_REPLY)
-    reply = ask(link, vu.DMA_READ, vu.p_dma(0x2000, 4), (3000, 3))
+    reply = ask(link, vu.DMA_READ, vu.p_dma(0x2000, 4), (30000, 3))
     assert reply.payload[16:] == b"post"
 
 
@@ -254,7 +254,7 @@ def test_dma_while_waiting(link):
 
 
 def test_dma_split_bytewise(link):
-    tag = link.start("poll", 3000, 1)
+    tag = link.start("poll", 30000, 1)
     for byte in vu.message(vu.DMA_WRITE, vu.p_dma(0x2000, 4, b"slow"), mid=5):
         link.link.send_raw(bytes([byte]))
     assert link.link.recv_reply().flags == vu.REPLY
@@ -263,7 +263,7 @@ def test_dma_split_bytewise(link):
 
 
 def test_dma_pipelined(link):
-    tag = link.start("poll", 3000, 100)
+    tag = link.start("poll", 30000, 100)
     link.link.send_raw(b"".join(
         vu.message(vu.DMA_READ, vu.p_dma(0x1000 + i, 1), mid=i)
         for i in range(100)))
@@ -300,7 +300,7 @@ def test_twin_broken(fake, driver):
     """A stream error on the twin socket ends the connection."""
     sess = Session(fake, driver, twin=True)
     sess.twin.send_raw(vu.message(vu.DMA_READ, vu.p_dma(0, 4), size=3))
-    driver.cmd("poll", 200, 1)
+    driver.cmd("poll", 30000, 1)
     sess.broken()
 
 
@@ -322,7 +322,7 @@ def test_requests_flood(fake, driver):
     """A server that asks and does not read the answers: bounded."""
     sess = Session(fake, driver, twin=False)
     dma_map(sess, 0x100000, 0x100000, 3, "mem")
-    tag = sess.start("poll", 1000)
+    tag = sess.start("poll", 30000)
     sess.conn.sock.setblocking(False)
     data = vu.message(vu.DMA_READ, vu.p_dma(0x100000, 0x100000))
     end, part = time.monotonic() + 0.7, data

@@ -183,7 +183,7 @@ def test_nobody_listens(make_driver, tmp_path):
 
 def test_connect_retries(make_driver, tmp_path):
     """The server comes up a little later."""
-    drv = make_driver(tmp_path / "later", "--connect-timeout", 3000)
+    drv = make_driver(tmp_path / "later", "--connect-timeout", 30000)
     tag = drv.start("connect")
     time.sleep(0.1)
     server = vu.FakeServer(tmp_path / "later")
@@ -193,7 +193,7 @@ def test_connect_retries(make_driver, tmp_path):
     server.close()
 
 
-@pytest.mark.driver("--connect-timeout", 3000)
+@pytest.mark.driver("--connect-timeout", 30000)
 def test_connect_retries_busy(fake, driver):
     tag = driver.start("connect")
     for _ in range(3):

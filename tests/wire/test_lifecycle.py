@@ -134,10 +134,10 @@ def test_next_client(server):
 # -- silent, half and slow clients ----------------------------------------
 
 def dropped(conn):
-    """Closed after the timeout, not at once and not much later."""
+    """Closed after the timeout, not at once and not after the default one."""
     start = time.monotonic()
     conn.assert_closed()
-    assert 0.05 < time.monotonic() - start < 1.5
+    assert 0.05 < time.monotonic() - start < 5
 
 
 @short
@@ -198,6 +198,7 @@ def test_idle_while_pending(server):
     """Nor is it the client's fault when the device takes its time."""
     conn = server.client()
     conn.send(vu.REGION_READ, vu.p_access(0, PENDING, 4))
+    server.wait_log("pending:4")
     time.sleep(3 * TIMEOUT / 1000)
     assert server.ctl("complete", 4, "01020304").rc == 0
     assert conn.recv_reply().payload[16:] == b"\1\2\3\4"
@@ -206,9 +207,11 @@ def test_idle_while_pending(server):
 @short
 def test_idle_while_quiescing(server):
     conn = server.client()
+    server.ctl("log")
     server.ctl("quiesce", "pending")
     conn.send(vu.RESET)
     conn.send(vu.GET_INFO, vu.p_info())
+    server.wait_log("quiesce")
     time.sleep(3 * TIMEOUT / 1000)
     server.ctl("quiesce", 0)
     assert server.ctl("quiesce_done", 0).rc == 0
@@ -240,10 +243,7 @@ def test_client_that_does_not_read(server):
     """Its replies pile up, bounded; it is dropped after the timeout."""
     conn = server.client()
     flood(conn)
-    deadline = time.monotonic() + 3
-    while server.ctl("negotiated").rc == 0:
-        assert time.monotonic() < deadline, "never dropped"
-        time.sleep(0.01)
+    server.wait_idle()
     rss = int(open(f"/proc/{server.pid}/statm").read().split()[1]) * 4096
     assert rss < 512 << 20
     server.client().sync()
@@ -262,13 +262,13 @@ def take(conn):
         total += len(part)
 
 
-@pytest.mark.server("--msg-timeout", 300)
+@pytest.mark.server("--msg-timeout", 1000)
 def test_client_that_reads_slowly(server):
     """Replies wait for it at any time, but it takes some: it stays."""
     conn = server.client()
     size = 32 + 0x10000  # of a reply
     sent = got = 0
-    end = time.monotonic() + 0.8
+    end = time.monotonic() + 2.5
     while time.monotonic() < end or got < sent * size:
         server.pause()  # it finds room and the next requests together
         got += take(conn)
@@ -310,7 +310,7 @@ def test_slow_reader(server, client):
         assert reply.id == i and reply.payload[16:] == data
 
 
-@pytest.mark.server(*SHORT, devices=3)
+@pytest.mark.server(devices=3)
 def test_other_devices_undisturbed(server):
     """Bad clients of one device cost the clients of the others nothing."""
     good = [server.client(device=i) for i in (1, 2)]
@@ -326,16 +326,18 @@ def test_other_devices_undisturbed(server):
             conn.sync()
             conn.write(1, 0, b"fine")
             worst = max(worst, time.monotonic() - start)
-    assert worst < 0.3, f"a good client waited {worst:.3f} s"
+    # who waits for a bad one waits until it is dropped, after ten seconds
+    assert worst < 5, f"a good client waited {worst:.3f} s"
 
 
 @pytest.mark.server(devices=3)
 def test_pending_does_not_stop_others(server):
     waiting = server.client()
     waiting.send(vu.REGION_READ, vu.p_access(0, PENDING, 4))
+    server.wait_log("pending:4")
     for i in 1, 2:
         server.client(device=i).sync()
-    server.ctl("complete", 4, "00000000")
+    assert server.ctl("complete", 4, "00000000").rc == 0
     waiting.recv_reply()
 
 
@@ -397,14 +399,16 @@ def step_pending_access(server, conn, mem, ev):
     conn.negotiate()
     conn.send(vu.REGION_READ, vu.p_access(0, PENDING, 4))
     conn.send(vu.DMA_MAP, vu.p_dma_map(0, 4096), fds=[mem.fd])
-    harness.wait_for(lambda: server.ctl("pending").rc == 4)
+    server.wait_log("pending:4")
 
 
 def step_quiescing(server, conn, mem, ev):
     conn.negotiate()
+    server.ctl("log")
     server.ctl("quiesce", "pending")
     conn.send(vu.DMA_MAP, vu.p_dma_map(0, 4096), fds=[mem.fd])
     conn.send(vu.DMA_MAP, vu.p_dma_map(4096, 4096), fds=[mem.fd])
+    server.wait_log("quiesce")
 
 
 def step_reader(server, conn, mem, ev):
@@ -755,7 +759,7 @@ def test_destroy_with_client(own_server, memory, event):
     conn.dma_map(0, 4096, fd=memory(4096).fd)
     conn.set_irqs(vu.MSIX, 0, 1, vu.EVENTFD | vu.TRIGGER, fds=[event().fd])
     conn.send(vu.REGION_READ, vu.p_access(0, PENDING, 4))
-    harness.wait_for(lambda: server.ctl("pending").rc == 4)
+    server.wait_log("pending:4")
     server.ctl("log")
     assert server.ctl("destroy").rc == 0
     conn.assert_closed()
@@ -792,12 +796,12 @@ def test_driver_against_server(server, make_driver):
                    0x100000, 8192, 3, "memfd").rc == 0
     assert drv.cmd("mem", 0x1000, 16, "@16:9").rc == 0
     tag = server.ctl_start("dma_read", "thread", 0x1000, 16)
-    drv.cmd("poll", 2000, 1)
+    drv.cmd("poll", 30000, 1)
     assert server.result(tag) == (0, vu.pattern(16, 9).hex())
     assert drv.cmd("multi", 100, 1, 0, "0102030405060708").rc == 100
     assert drv.cmd("irq_assign", vu.MSIX, 0, "e64").rc == 0
     assert server.ctl("trigger", vu.MSIX, 33).rc == 0
-    assert drv.cmd("irq_wait", 33, 1000).rc == 1
+    assert drv.cmd("irq_wait", 33, 30000).rc == 1
     assert drv.cmd("reset").rc == 0
     assert drv.cmd("dma_unmap_all").rc == 0
 
@@ -817,7 +821,7 @@ def test_driver_dma_while_waiting(server, make_driver):
 def test_driver_waits_for_busy_device(server, make_driver):
     """connect_timeout_ms goes on while another client holds the device."""
     holder = server.client()
-    drv = make_driver(server.paths[0], "--connect-timeout", 3000)
+    drv = make_driver(server.paths[0], "--connect-timeout", 30000)
     tag = drv.start("connect")
     assert not drv.done(tag, 0.1)
     holder.close()

@@ -540,7 +540,7 @@ def test_timeout(server, mode, op, twin):
     cmd = vu.DMA_READ if op == "dma_read" else vu.DMA_WRITE
     msg, addr, count = link.request(cmd)
     assert server.result(tag).rc == -errno.ETIMEDOUT
-    assert 0.1 < time.monotonic() - start < 1
+    assert 0.1 < time.monotonic() - start < 5
     if mode == "callback":
         assert link.main.recv_reply().cmd == vu.REGION_READ
         link.access = None
@@ -549,7 +549,7 @@ def test_timeout(server, mode, op, twin):
     working(link)
 
 
-@pytest.mark.server("--dma-timeout", 200)
+@pytest.mark.server("--dma-timeout", 1000)
 def test_timeout_of_one(server):
     """Each request has its own time."""
     link = Link(server, False)

@@ -16,6 +16,7 @@ import fcntl
 import functools
 import json
 import os
+import select
 import socket
 import struct
 import time
@@ -101,6 +102,10 @@ QEMU_JSON = (
 ).encode() + b"\0"
 
 
+#: Seconds after which something hangs, however busy the machine is.
+LIMIT = 30.0
+
+
 class Closed(Exception):
     """The peer closed the connection."""
 
@@ -141,7 +146,7 @@ def message(cmd, payload=b"", *, mid=0, flags=0, error=0, size=None):
 class Conn:
     """One end of a connection; closes all it received when closed."""
 
-    def __init__(self, sock, timeout=5.0):
+    def __init__(self, sock, timeout=LIMIT):
         self.sock = sock
         self.timeout = timeout
         self.next_id = 1
@@ -195,6 +200,15 @@ class Conn:
 
     # -- receiving -------------------------------------------------------
 
+    def _wait(self, timeout):
+        """Something has come, if only the end."""
+        try:
+            ready = select.select([self.sock], [], [], timeout)[0]
+        except (OSError, ValueError) as e:
+            raise Closed(str(e)) from None
+        if not ready:
+            raise Silence(f"nothing within {timeout} s")
+
     def _read(self, n, deadline):
         """Exactly n bytes: what comes with them are their fds."""
         data, fds = b"", []
@@ -224,7 +238,9 @@ class Conn:
 
     def recv(self, timeout=None):
         """The next message, whatever it is."""
-        deadline = time.monotonic() + (timeout or self.timeout)
+        self._wait(timeout or self.timeout)
+        # what has begun is not given up: the rest would be taken for a header
+        deadline = time.monotonic() + self.timeout
         raw, fds = self._read(HEADER.size, deadline)
         head = HEADER.unpack(raw)
         assert head[2] >= HEADER.size, f"bad size in {head}"
@@ -270,7 +286,7 @@ class Conn:
         check_error(msg, err)
         return msg
 
-    def assert_closed(self, timeout=3.0):
+    def assert_closed(self, timeout=LIMIT):
         """The peer closes, and sends nothing more before."""
         try:
             msg = self.recv(timeout)
@@ -403,7 +419,7 @@ class Client(Conn):
     """A client of the server under test."""
 
     @classmethod
-    def connect(cls, path, timeout=5.0):
+    def connect(cls, path, timeout=LIMIT):
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         sock.connect(str(path))
         return cls(sock, timeout)
@@ -474,7 +490,7 @@ class FakeServer:
         self.sock.close()
         os.unlink(self.path)
 
-    def accept(self, timeout=5.0):
+    def accept(self, timeout=LIMIT):
         self.sock.settimeout(timeout)
         conn = Conn(self.sock.accept()[0])
         self.conns.append(conn)

@@ -116,6 +116,7 @@ bar0_pending(struct wire_dev *dev, const struct rte_vfio_user_region_access *acc
 
 	if (acc->offset == WIRE_REG_PENDING) {
 		dev->pending = *acc;
+		dev_log(dev, "pending:%u ", acc->count);
 		if (acc->is_write)
 			memcpy(dev->mem[0] + acc->offset, acc->data, acc->count);
 		return RTE_VFIO_USER_PENDING;

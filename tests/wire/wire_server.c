@@ -301,14 +301,6 @@ cmd_complete(struct wire_dev *dev, const struct wire_line *line)
 	free(data);
 }
 
-/* pending: count of the access that the callback deferred, 0 if none */
-static void
-cmd_pending(struct wire_dev *dev, const struct wire_line *line)
-{
-	wire_answer(line->tag, dev->pending.token != 0 ?
-		    (int)dev->pending.count : 0, "%s", "");
-}
-
 /* quiesce ok|pending|early|-ERRNO */
 static void
 cmd_quiesce(struct wire_dev *dev, const struct wire_line *line)
@@ -437,7 +429,6 @@ static const struct {
 	{ "map_status", cmd_map_status },
 	{ "negotiated", cmd_negotiated },
 	{ "peek", cmd_peek },
-	{ "pending", cmd_pending },
 	{ "quiesce", cmd_quiesce },
 	{ "quiesce_done", cmd_quiesce_done },
 	{ "quit", cmd_quit },
