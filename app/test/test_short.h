@@ -31,6 +31,16 @@
 /** The same, up to ten seconds. */
 #define WAIT_FOR(cond) WAIT_UP_TO(10000, cond)
 
+/*
+ * How often the short form repeats what is random, or many, and not about threads:
+ * ThreadSanitizer makes it slow and has little to say about it.
+ */
+#ifdef __SANITIZE_THREAD__
+#define FEWER_WITH_TSAN(count, by) ((count) / (by))
+#else
+#define FEWER_WITH_TSAN(count, by) (count)
+#endif
+
 /* What several threads look at. */
 #define GET(var) __atomic_load_n(&(var), __ATOMIC_ACQUIRE)
 #define SET(var, val) __atomic_store_n(&(var), val, __ATOMIC_RELEASE)

@@ -23,8 +23,8 @@
 #define SHARED "/memfd:fault"
 
 /* In the short form so many calls of a kind fail, spread evenly. */
-#define SHORT_CALLS 6u
-#define SHORT_ALLOCS 16u
+#define SHORT_CALLS FEWER_WITH_TSAN(6u, 2)
+#define SHORT_ALLOCS FEWER_WITH_TSAN(16u, 2)
 
 static char dir[] = "/tmp/vfio-user-fault-XXXXXX";
 static struct fault_dev bystander;

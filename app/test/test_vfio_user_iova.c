@@ -11,11 +11,12 @@
 
 #include "test.h"
 #include "test_fault.h"
+#include "test_short.h"
 #include "vfio_user_iova.h"
 
 #define RANGES_MAX 65535
 #define MODEL_MAX 6000
-#define RANDOM_OPS 100000
+#define RANDOM_OPS FEWER_WITH_TSAN(100000, 4)
 #define VERSIONS 16
 #define VERSIONS_RANGES 1000
 

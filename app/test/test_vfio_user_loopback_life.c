@@ -209,7 +209,7 @@ test_never_completed(void)
 {
 	uint32_t val;
 
-	loop.client_conf.request_timeout_ms = 100;
+	loop.client_conf.request_timeout_ms = 500;
 	DO(loop_start());
 	loop.hook = hold_hook;
 	memset(&deferred, 0, sizeof(deferred));
@@ -318,7 +318,7 @@ quiesce_never(void)
 static int
 test_quiesce_lost(void)
 {
-	loop.client_conf.request_timeout_ms = 50;
+	loop.client_conf.request_timeout_ms = 500;
 	DO(loop_start());
 	loop.quiesce = quiesce_never;
 	TEST_ASSERT_EQUAL(rte_vfio_user_client_reset(loop.client), -ETIMEDOUT, "timeout");

@@ -15,9 +15,10 @@
 #include <rte_common.h>
 
 #include "test.h"
+#include "test_short.h"
 #include "test_vfio_user_pci.h"
 
-#define DO(call) TEST_ASSERT_SUCCESS(call, "seed 0x%" PRIx64, seed)
+#define CHECK(call) TEST_ASSERT_SUCCESS(call, "seed 0x%" PRIx64, seed)
 #define WRITES 400 /* per device */
 
 static uint64_t seed, state;
@@ -68,7 +69,7 @@ declare_header(void)
 	may(0x0c, 1, 0xff, 0);
 	may(0x3c, 1, 0xff, 0);
 	if (rnd(2) == 0) {
-		DO(rte_vfio_user_pci_rom_add(pci, blob, 100 + rnd(3900)));
+		CHECK(rte_vfio_user_pci_rom_add(pci, blob, 100 + rnd(3900)));
 		/* up to 2048 bytes, or up to 4096 */
 		cfg_write(0x30, 4, 0xfffff800);
 		may(0x30, 4, cfg_read(0x30, 4) == 0xfffff800 ? 0xfffff801 : 0xfffff001, 0);
@@ -87,14 +88,14 @@ declare_bars(void)
 		switch (rnd(4)) {
 		case 0:
 			shift = 4 + rnd(28);
-			DO(bar_add(bar, UINT64_C(1) << shift, rnd(2) * 2));
+			CHECK(bar_add(bar, UINT64_C(1) << shift, rnd(2) * 2));
 			may(0x10 + 4 * bar, 4, -(UINT32_C(1) << shift), 0);
 			break;
 		case 1:
 			if (bar == 4)
 				break;
 			shift = 4 + rnd(60);
-			DO(bar_add(bar, UINT64_C(1) << shift, 1 + rnd(2) * 2));
+			CHECK(bar_add(bar, UINT64_C(1) << shift, 1 + rnd(2) * 2));
 			may(0x10 + 4 * bar, 4, shift < 32 ? -(UINT32_C(1) << shift) : 0, 0);
 			bar++;
 			may(0x10 + 4 * bar, 4, shift <= 32 ? UINT32_MAX :
@@ -102,13 +103,13 @@ declare_bars(void)
 			break;
 		case 2:
 			shift = 2 + rnd(7);
-			DO(bar_add(bar, UINT64_C(1) << shift, RTE_VFIO_USER_PCI_BAR_IO));
+			CHECK(bar_add(bar, UINT64_C(1) << shift, RTE_VFIO_USER_PCI_BAR_IO));
 			may(0x10 + 4 * bar, 4, -(UINT32_C(1) << shift), 0);
 			rw[0x04] |= 1;
 			break;
 		}
 	}
-	DO(bar_add(5, 4096, 0));
+	CHECK(bar_add(5, 4096, 0));
 	may(0x10 + 4 * 5, 4, 0xfffff000, 0);
 	return TEST_SUCCESS;
 }
@@ -212,13 +213,13 @@ declare_device(void)
 	memset(sticky, 0, sizeof(sticky));
 	pm = 0;
 	fill_random();
-	DO(declare_header());
-	DO(declare_bars());
+	CHECK(declare_header());
+	CHECK(declare_bars());
 	memset(sticky + 0x10, 0xff, 0x18);
 	memset(sticky + 0x31, 0xff, 3); /* without the enable bit */
 	for (i = 0; i < left; i++)
-		DO(declare_cap((first + i) % 5));
-	DO(declare_ext());
+		CHECK(declare_cap((first + i) % 5));
+	CHECK(declare_ext());
 	cfg_access(false, 0, declared, CONFIG_SIZE);
 	memcpy(model, declared, CONFIG_SIZE);
 	return TEST_SUCCESS;
@@ -325,7 +326,7 @@ fuzz_device(void)
 {
 	uint32_t step;
 
-	DO(declare_device());
+	CHECK(declare_device());
 	for (step = 0; step < WRITES; step++) {
 		if (rnd(50) == 0)
 			random_reset();
@@ -333,7 +334,7 @@ fuzz_device(void)
 			random_errors();
 		else
 			random_write();
-		DO(compare(step));
+		CHECK(compare(step));
 	}
 	return TEST_SUCCESS;
 }
@@ -341,7 +342,8 @@ fuzz_device(void)
 static int
 test_writes(void)
 {
-	const uint32_t devices = getenv("VFIO_USER_TEST_LONG") != NULL ? 5000 : 200;
+	const uint32_t devices = getenv("VFIO_USER_TEST_LONG") != NULL ? 5000 :
+		FEWER_WITH_TSAN(200, 10);
 	const char *given = getenv("VFIO_USER_TEST_SEED");
 	uint32_t i;
 	int ret = TEST_SUCCESS;

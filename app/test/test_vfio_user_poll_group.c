@@ -423,8 +423,9 @@ test_fairness(void)
 	drain(0);
 	pthread_create(&thread, NULL, flood, &devs[0]);
 	for (round = 0; round < 100; round++) {
-		for (i = 0; i < 200; i++)
-			rte_vfio_user_poll_group_poll(groups[0]);
+		before = GET(devs[0].accesses);
+		WAIT_FOR(rte_vfio_user_poll_group_poll(groups[0]) >= 0 &&
+			 GET(devs[0].accesses) > before);
 		before = GET(devs[0].accesses);
 		for (i = 1; i < 8; i++)
 			DO(post(&devs[i], 0));

@@ -194,7 +194,7 @@ test_gives_up(void)
 	int fd = eventfd(0, EFD_CLOEXEC);
 	char byte;
 
-	loop.client_conf.reconnect_timeout_ms = 60;
+	loop.client_conf.reconnect_timeout_ms = 500;
 	DO(start_then_lose());
 	DO(rte_vfio_user_client_dma_map(loop.client, &map, 1));
 	POLL_UNTIL(told.nb == 2);
@@ -525,7 +525,7 @@ test_retry_gives_up(void)
 	char byte;
 
 	loop.client_conf.flags = RTE_VFIO_USER_CLIENT_F_RETRY_READS;
-	loop.client_conf.reconnect_timeout_ms = 100;
+	loop.client_conf.reconnect_timeout_ms = 500;
 	DO(start_then_lose());
 	DO(rte_vfio_user_client_region_read_async(loop.client, 0, 0, outcome.buf, 16, on_done,
 						  &outcome));
@@ -593,7 +593,7 @@ test_eal_events(void)
 {
 	uint64_t start;
 
-	loop.client_conf.request_timeout_ms = 300;
+	loop.client_conf.request_timeout_ms = 1000;
 	DO(start_then_lose());
 	loop.client->eal.lookup = lookup_segment;
 	loop.client->eal.mapped = true;
@@ -601,7 +601,7 @@ test_eal_events(void)
 	eal_event(RTE_MEM_EVENT_ALLOC, 0, 2);
 	eal_event(RTE_MEM_EVENT_ALLOC, 2, 1);
 	eal_event(RTE_MEM_EVENT_FREE, 1, 1);
-	TEST_ASSERT(vfio_user_now() - start < 200 * VFIO_USER_NS_PER_MS, "waited");
+	TEST_ASSERT(vfio_user_now() - start < 800 * VFIO_USER_NS_PER_MS, "waited");
 	usleep(50000);
 	eal_event(RTE_MEM_EVENT_ALLOC, 3, 1);
 	TEST_ASSERT_EQUAL(told.nb, 1, "told");

@@ -264,7 +264,7 @@ never_unmap(void)
 	if (fake.msg.hdr.command != DMA_UNMAP)
 		return fake.msg.hdr.command == REGION_READ;
 	if (GET(peers.nb) == 1) {
-		usleep(50000); /* it must not time out before DMA_UNMAP does */
+		usleep(300000); /* it must not time out before DMA_UNMAP does */
 		CHECK(rte_vfio_user_client_region_read_async(client, 0, 0, buf, sizeof(buf),
 				wait_for_next, NULL) == 0);
 	}
@@ -287,7 +287,7 @@ test_eal_gone(void)
 	pthread_t thread;
 	int left;
 
-	conf.request_timeout_ms = 250;
+	conf.request_timeout_ms = 1000;
 	fake.hook = never_unmap;
 	TEST_ASSERT_SUCCESS(connect_first(), "connect");
 	client->eal.lookup = look_up;

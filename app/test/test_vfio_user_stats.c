@@ -267,7 +267,7 @@ static int
 test_timeout(void)
 {
 	DO(loop_start_server());
-	loop.client_conf.request_timeout_ms = 100;
+	loop.client_conf.request_timeout_ms = 500;
 	DO(loop_start_client());
 	DO(rte_vfio_user_runner_remove(loop.runner, loop.srv));
 	TEST_ASSERT_EQUAL(loop_read(0, 0, &(uint32_t){ 0 }, 4), -ETIMEDOUT, "no answer");

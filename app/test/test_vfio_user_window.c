@@ -218,7 +218,7 @@ test_random(void)
 	int fd = make_file(size), round;
 	uint32_t seed = 4711, i;
 
-	for (round = 0; round < 20000; round++) {
+	for (round = 0; round < FEWER_WITH_TSAN(20000, 10); round++) {
 		seed = seed * 1664525 + 1013904223;
 		i = (seed >> 8) % RTE_DIM(offs);
 		if (offs[i] != 0) {

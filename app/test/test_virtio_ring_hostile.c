@@ -464,7 +464,8 @@ is_long(void)
 static int
 test_random_rings(void)
 {
-	const uint64_t nb = is_long() ? 10000000 : 100000, first = first_seed();
+	const uint64_t nb = is_long() ? 10000000 : FEWER_WITH_TSAN(100000, 10);
+	const uint64_t first = first_seed();
 	uint64_t i;
 
 	for (i = 0; i < nb; i++)
