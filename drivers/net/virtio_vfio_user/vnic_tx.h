@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright(c) 2026 dpdk-vfio-user contributors
+ */
+
+#ifndef VNIC_TX_H
+#define VNIC_TX_H
+
+/**
+ * @file
+ * Sending: what split and packed rings have in common
+ *
+ * A plain packet is one segment that carries its header in its own headroom, one
+ * descriptor. What is left of the header of a former packet there is most often
+ * zero already: then the line is not written. All others have the header in
+ * the area of their id, and are an indirect table or a chain.
+ */
+
+#include <errno.h>
+
+#include "vnic_offload.h"
+#include "vnic_queue.h"
+
+uint16_t vnic_tx_split(void *txq, struct rte_mbuf **pkts, uint16_t nb);
+uint16_t vnic_tx_packed(void *txq, struct rte_mbuf **pkts, uint16_t nb);
+/** Take back what the device has sent; in a section. */
+void vnic_tx_split_reclaim(struct vnic_queue *q);
+void vnic_tx_packed_reclaim(struct vnic_queue *q);
+/** tx_pkt_prepare of the port. */
+uint16_t vnic_tx_prepare(void *txq, struct rte_mbuf **pkts, uint16_t nb);
+/** tx_done_cleanup of the port. */
+int vnic_tx_done_cleanup(void *txq, uint32_t nb);
+
+/** A piece of a packet. */
+struct vnic_tx_seg {
+	uint64_t addr;
+	uint32_t len;
+};
+
+/** mbufs on their way back to their pools. */
+struct vnic_tx_free {
+	uint16_t nb;
+	struct rte_mbuf *mbufs[VNIC_BURST];
+};
+
+static inline void
+vnic_tx_free_flush(struct vnic_tx_free *list)
+{
+	rte_pktmbuf_free_bulk(list->mbufs, list->nb);
+	list->nb = 0;
+}
+
+static inline void
+vnic_tx_free_add(struct vnic_tx_free *list, struct rte_mbuf *m)
+{
+	if (list->nb == VNIC_BURST)
+		vnic_tx_free_flush(list);
+	list->mbufs[list->nb++] = m;
+}
+
+/** Whether a packet carries its header itself, and nothing else is wanted. */
+static inline bool
+vnic_tx_is_plain(const struct rte_mbuf *m)
+{
+	return m->nb_segs == 1 && rte_mbuf_refcnt_read(m) == 1 && RTE_MBUF_DIRECT(m) &&
+		m->data_off >= VNIC_HDR_LEN;
+}
+
+/** Write the header in front of a plain packet; returns its address. */
+static inline void *
+vnic_tx_push(const struct vnic_queue *q, struct rte_mbuf *m)
+{
+	uint8_t *at = rte_pktmbuf_mtod(m, uint8_t *) - VNIC_HDR_LEN;
+	struct virtio_net_hdr_mrg_rxbuf hdr;
+	uint64_t low;
+	uint32_t high;
+
+	if (q->offload) {
+		vnic_offload_tx(m, &hdr);
+		memcpy(at, &hdr, VNIC_HDR_LEN);
+		return at;
+	}
+	memcpy(&low, at, sizeof(low));
+	memcpy(&high, at + sizeof(low), sizeof(high));
+	if (unlikely((low | high) != 0))
+		memset(at, 0, VNIC_HDR_LEN);
+	return at;
+}
+
+/**
+ * Describe a packet that is not plain, with its header in an area.
+ *
+ * @return
+ *   Number of segments, the header included; 0: too many, the packet was dropped.
+ */
+uint16_t vnic_tx_segs(struct vnic_queue *q, struct rte_mbuf *m, struct vnic_tx_area *area,
+		      struct vnic_tx_seg *segs);
+
+/** The mbuf of a used buffer, which is taken out; NULL: the ring is broken. */
+static inline struct rte_mbuf *
+vnic_tx_take(struct vnic_queue *q, uint32_t id)
+{
+	struct rte_mbuf *m;
+
+	if (unlikely(id >= q->size || q->mbufs[id] == NULL)) {
+		vnic_queue_break(q, "no buffer", id);
+		return NULL;
+	}
+	m = q->mbufs[id];
+	q->mbufs[id] = NULL;
+	q->nb_bufs--;
+	q->nb_free += q->slots[id];
+	return m;
+}
+
+/** What a burst has put into a ring and not shown. */
+struct vnic_tx_burst {
+	struct vring_packed_desc *head; /**< packed: its flags are written last */
+	uint16_t head_flags;
+	uint16_t slots;
+	uint16_t packets;
+};
+
+/** How packets are put into a kind of ring; inlined. */
+struct vnic_tx_ops {
+	void (*reclaim)(struct vnic_queue *q);
+	/** One descriptor at addr. */
+	void (*plain)(struct vnic_queue *q, struct vnic_tx_burst *burst, struct rte_mbuf *m,
+		      uint64_t addr);
+	void (*indirect)(struct vnic_queue *q, struct vnic_tx_burst *burst, struct rte_mbuf *m,
+			 const struct vnic_tx_seg *segs, uint16_t nb);
+	void (*chain)(struct vnic_queue *q, struct vnic_tx_burst *burst, struct rte_mbuf *m,
+		      const struct vnic_tx_seg *segs, uint16_t nb);
+};
+
+/** A buffer was put that the device gives back as id. */
+static inline void
+vnic_tx_put(struct vnic_queue *q, struct vnic_tx_burst *burst, uint16_t id, struct rte_mbuf *m,
+	    uint16_t slots)
+{
+	q->mbufs[id] = m;
+	q->slots[id] = slots;
+	q->nb_free -= slots;
+	q->nb_bufs++;
+	burst->slots += slots;
+	burst->packets++;
+}
+
+/** 1: it was put; 0: dropped; -ENOSPC: there is no room now. */
+static inline int
+vnic_tx_odd(struct vnic_queue *q, struct vnic_tx_burst *burst, struct rte_mbuf *m,
+	    const struct vnic_tx_ops *ops)
+{
+	struct vnic_tx_area *area = &q->areas[q->ids[q->ids_get & q->mask]];
+	struct vnic_tx_seg segs[1 + VNIC_TX_MAX_SEGS];
+	uint16_t nb;
+
+	/* before the header is written to an area that may be in use */
+	if (q->nb_free == 0 || (!q->indirect && q->nb_free < m->nb_segs + 1))
+		return -ENOSPC;
+	nb = vnic_tx_segs(q, m, area, segs);
+	if (nb == 0)
+		return 0;
+	if (q->indirect && nb <= VNIC_TX_TABLE) {
+		ops->indirect(q, burst, m, segs, nb);
+		VNIC_ADD(q->count.causes[VNIC_TX_INDIRECT], 1);
+	} else if (nb <= q->nb_free) {
+		ops->chain(q, burst, m, segs, nb);
+		VNIC_ADD(q->count.causes[VNIC_TX_CHAINED], 1);
+	} else {
+		return -ENOSPC;
+	}
+	return 1;
+}
+
+/** Put up to nb packets into a ring: how many are not the caller's any more. */
+static inline uint16_t
+vnic_tx_burst(struct vnic_queue *q, struct vnic_tx_burst *burst, struct rte_mbuf **pkts,
+	      uint16_t nb, const struct vnic_tx_ops *ops)
+{
+	uint64_t bytes = 0;
+	uint32_t len;
+	uint16_t i;
+	int ret;
+
+	if (q->nb_free < RTE_MAX(q->threshold, nb))
+		ops->reclaim(q);
+	for (i = 0; i < nb && likely(q->live); i++) {
+		len = pkts[i]->pkt_len;
+		if (likely(vnic_tx_is_plain(pkts[i]) && q->nb_free != 0)) {
+			ops->plain(q, burst, pkts[i], vnic_addr(vnic_tx_push(q, pkts[i])));
+		} else {
+			ret = vnic_tx_odd(q, burst, pkts[i], ops);
+			if (ret < 0)
+				break;
+			len *= ret;
+		}
+		bytes += len;
+	}
+	VNIC_ADD(q->count.packets, burst->packets);
+	VNIC_ADD(q->count.bytes, bytes);
+	if (unlikely(i < nb))
+		VNIC_ADD(q->count.causes[VNIC_TX_FULL], nb - i);
+	return i;
+}
+
+#endif /* VNIC_TX_H */

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright(c) 2026 dpdk-vfio-user contributors
+ */
+
+#include <errno.h>
+
+#include "vnic_tx.h"
+
+/* ------------------------------------------------------------- take back */
+
+static inline void
+used_skip(struct vnic_queue *q, uint16_t slots)
+{
+	q->used += slots;
+	if (unlikely(q->used >= q->size)) {
+		q->used -= q->size;
+		q->used_flags ^= VNIC_PACKED_F_BOTH;
+	}
+}
+
+/* Take back the buffer of an id: 0, or -EPROTO if the ring is broken. */
+static inline int
+take(struct vnic_queue *q, uint32_t id, struct vnic_tx_free *list)
+{
+	struct rte_mbuf *m = vnic_tx_take(q, id);
+
+	if (unlikely(m == NULL))
+		return -EPROTO;
+	vnic_tx_free_add(list, m);
+	used_skip(q, q->slots[id]);
+	vnic_id_put(q, (uint16_t)id);
+	return 0;
+}
+
+/* In order, one descriptor may stand for all buffers up to its own. */
+static inline int
+take_upto(struct vnic_queue *q, uint32_t id, struct vnic_tx_free *list)
+{
+	uint32_t oldest;
+	int ret;
+
+	if (unlikely(id >= q->size || q->mbufs[id] == NULL)) {
+		vnic_queue_break(q, "no buffer", id);
+		return -EPROTO;
+	}
+	do {
+		oldest = vnic_id_oldest(q);
+		ret = take(q, oldest, list);
+	} while (ret == 0 && oldest != id);
+	return ret;
+}
+
+void
+vnic_tx_packed_reclaim(struct vnic_queue *q)
+{
+	const struct vring_packed_desc *desc;
+	struct vnic_tx_free list;
+	uint16_t flags, id;
+	int ret = 0;
+
+	list.nb = 0;
+	while (q->nb_bufs != 0 && ret == 0) {
+		desc = &q->ring.desc[q->used];
+		flags = rte_le_to_cpu_16(__atomic_load_n(&desc->flags, __ATOMIC_ACQUIRE));
+		if ((flags & VNIC_PACKED_F_BOTH) != q->used_flags)
+			break;
+		id = rte_le_to_cpu_16(__atomic_load_n(&desc->id, __ATOMIC_RELAXED));
+		ret = q->in_order ? take_upto(q, id, &list) : take(q, id, &list);
+	}
+	vnic_tx_free_flush(&list);
+}
+
+/* ------------------------------------------------------------------ send */
+
+static inline void
+set_desc(struct vnic_queue *q, struct vnic_tx_burst *burst, uint64_t addr, uint32_t len, uint16_t id,
+	 uint16_t flags)
+{
+	struct vring_packed_desc *desc = &q->ring.desc[q->avail];
+
+	desc->addr = rte_cpu_to_le_64(addr);
+	desc->len = rte_cpu_to_le_32(len);
+	desc->id = rte_cpu_to_le_16(id);
+	flags |= q->avail_flags;
+	if (unlikely(burst->head == NULL)) {
+		burst->head = desc;
+		burst->head_flags = flags;
+	} else {
+		desc->flags = rte_cpu_to_le_16(flags);
+	}
+	if (unlikely(++q->avail == q->size)) {
+		q->avail = 0;
+		q->avail_flags ^= VNIC_PACKED_F_BOTH;
+	}
+}
+
+static inline void
+put_plain(struct vnic_queue *q, struct vnic_tx_burst *burst, struct rte_mbuf *m, uint64_t addr)
+{
+	uint16_t id = vnic_id_get(q);
+
+	set_desc(q, burst, addr, m->data_len + VNIC_HDR_LEN, id, 0);
+	vnic_tx_put(q, burst, id, m, 1);
+}
+
+static inline void
+put_indirect(struct vnic_queue *q, struct vnic_tx_burst *burst, struct rte_mbuf *m,
+	     const struct vnic_tx_seg *segs, uint16_t nb)
+{
+	uint16_t i, id = vnic_id_get(q);
+	struct vring_packed_desc *table = q->areas[id].packed;
+
+	for (i = 0; i < nb; i++) {
+		table[i].addr = rte_cpu_to_le_64(segs[i].addr);
+		table[i].len = rte_cpu_to_le_32(segs[i].len);
+		table[i].id = 0;
+		table[i].flags = 0;
+	}
+	set_desc(q, burst, vnic_addr(table), nb * sizeof(*table), id, VRING_DESC_F_INDIRECT);
+	vnic_tx_put(q, burst, id, m, 1);
+}
+
+static inline void
+put_chain(struct vnic_queue *q, struct vnic_tx_burst *burst, struct rte_mbuf *m,
+	  const struct vnic_tx_seg *segs, uint16_t nb)
+{
+	uint16_t i, id = vnic_id_get(q);
+
+	for (i = 0; i < nb; i++)
+		set_desc(q, burst, segs[i].addr, segs[i].len, id,
+			 i + 1 < nb ? VRING_DESC_F_NEXT : 0);
+	vnic_tx_put(q, burst, id, m, nb);
+}
+
+static const struct vnic_tx_ops ops = {
+	.reclaim = vnic_tx_packed_reclaim,
+	.plain = put_plain,
+	.indirect = put_indirect,
+	.chain = put_chain,
+};
+
+uint16_t
+vnic_tx_packed(void *txq, struct rte_mbuf **pkts, uint16_t nb)
+{
+	struct vnic_tx_burst burst = { 0 };
+	struct vnic_queue *q = txq;
+
+	if (!vnic_section_enter(q))
+		return 0;
+	nb = vnic_tx_burst(q, &burst, pkts, nb, &ops);
+	if (burst.packets != 0) {
+		__atomic_store_n(&burst.head->flags, rte_cpu_to_le_16(burst.head_flags),
+				 __ATOMIC_RELEASE);
+		vnic_packed_kick(q, burst.slots);
+	}
+	vnic_section_leave(q);
+	return nb;
+}
