@@ -165,10 +165,10 @@ def read_junit(path):
     return result
 
 
-def unit(build_dir):
+def unit(build_dir, program="vfio-user-test"):
     """The part of the unit tests: a program that prints its counts."""
     def run(runner):
-        status = runner(ROOT / build_dir / "app" / "test" / "vfio-user-test")
+        status = runner(ROOT / build_dir / "app" / "test" / program)
         return read_unit_log(read_log(runner.log)).checked(status)
     return run
 
@@ -237,6 +237,7 @@ PARTS = (
     Part("docs", command("scripts/build-docs.sh", "build/doc")),
     Part("demo", command("scripts/demo.sh", "build"), ("build",), timeout=120),
     Part("unit", unit("build"), ("build",)),
+    Part("pmd", unit("build", "pmd/vfio-user-test-pmd"), ("build",)),
     Part("series", series("build"), ("build",), timeout=120),
     Part("wire", pytest("tests/wire", "build"), ("build",), timeout=1200),
     Part("tool", pytest("tests/tool", "build"), ("build",)),
@@ -249,6 +250,8 @@ PARTS = (
     Part("build-clang", build("build-clang", "clang")),
     Part("build-asan", build("build-asan", "gcc", *SANITIZERS)),
     Part("unit-asan", unit("build-asan"), ("build-asan",), env=SANITIZED),
+    Part("pmd-asan", unit("build-asan", "pmd/vfio-user-test-pmd"), ("build-asan",),
+         env=SANITIZED),
     Part("series-asan", series("build-asan"), ("build-asan",), timeout=120, env=SANITIZED),
     Part("wire-asan", pytest("tests/wire", "build-asan"), ("build-asan",), timeout=1200,
          env=SANITIZED),

@@ -24,7 +24,7 @@
 /** Where the memory is for the device. */
 #define VIRTIO_DRIVER_IOVA UINT64_C(0x100000000)
 /** Longest buffer, in descriptors. */
-#define VIRTIO_DRIVER_MAX_CHAIN 16
+#define VIRTIO_DRIVER_MAX_CHAIN 128
 
 /** Where a virtio capability points to. */
 struct virtio_driver_cap {

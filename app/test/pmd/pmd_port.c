@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright(c) 2026 dpdk-vfio-user contributors
+ */
+
+#include <string.h>
+#include <unistd.h>
+
+#include <rte_bus_vdev.h>
+
+#include "pmd_port.h"
+
+static int
+on_event(uint16_t id, enum rte_eth_event_type event, void *arg, void *ret)
+{
+	struct pmd_port *port = arg;
+
+	RTE_SET_USED(id);
+	RTE_SET_USED(ret);
+	if (event == RTE_ETH_EVENT_INTR_LSC)
+		COUNT(port->lsc);
+	else if (event == RTE_ETH_EVENT_QUEUE_STATE)
+		COUNT(port->queue_state);
+	else
+		COUNT(port->mbox);
+	return 0;
+}
+
+static const enum rte_eth_event_type events[] = {
+	RTE_ETH_EVENT_INTR_LSC, RTE_ETH_EVENT_QUEUE_STATE, RTE_ETH_EVENT_VF_MBOX,
+};
+
+int
+port_probe(struct pmd_port *port, unsigned int i, const char *args)
+{
+	char all[512];
+	size_t k;
+
+	memset(port, 0, sizeof(*port));
+	snprintf(port->name, sizeof(port->name), "net_vfio_user%u", i);
+	snprintf(port->path, sizeof(port->path), "%s/%u", pmd_folder, i);
+	snprintf(all, sizeof(all), "iface=%s%s", port->path, args);
+	port->id = RTE_MAX_ETHPORTS;
+	DO(rte_vdev_init(port->name, all));
+	DO(rte_eth_dev_get_port_by_name(port->name, &port->id));
+	for (k = 0; k < RTE_DIM(events); k++)
+		DO(rte_eth_dev_callback_register(port->id, events[k], on_event, port));
+	return TEST_SUCCESS;
+}
+
+int
+port_start(struct pmd_port *port, uint16_t queues, const struct rte_eth_conf *conf)
+{
+	static const struct rte_eth_conf plain = { .intr_conf.lsc = 1 };
+	uint16_t i;
+
+	port->queues = queues;
+	DO(rte_eth_dev_configure(port->id, queues, queues, conf != NULL ? conf : &plain));
+	for (i = 0; i < queues; i++) {
+		DO(rte_eth_rx_queue_setup(port->id, i, 0, SOCKET_ID_ANY, NULL, pmd_pool));
+		DO(rte_eth_tx_queue_setup(port->id, i, 0, SOCKET_ID_ANY, NULL));
+	}
+	return rte_eth_dev_start(port->id);
+}
+
+int
+port_up(struct pmd_port *port, const char *args, uint16_t queues)
+{
+	int ret = port_probe(port, 0, args);
+
+	return ret == TEST_SUCCESS ? port_start(port, queues, NULL) : ret;
+}
+
+int
+port_remove(struct pmd_port *port)
+{
+	size_t k;
+
+	if (port->id == RTE_MAX_ETHPORTS || !rte_eth_dev_is_valid_port(port->id))
+		return TEST_SUCCESS;
+	for (k = 0; k < RTE_DIM(events); k++)
+		rte_eth_dev_callback_unregister(port->id, events[k], on_event, port);
+	rte_eth_dev_stop(port->id);
+	DO(rte_vdev_uninit(port->name));
+	port->id = RTE_MAX_ETHPORTS;
+	TEST_ASSERT(access(port->path, F_OK) < 0, "the socket is still there");
+	return TEST_SUCCESS;
+}
+
+uint64_t
+port_xstat(const struct pmd_port *port, const char *name)
+{
+	uint64_t id, value;
+
+	if (rte_eth_xstats_get_id_by_name(port->id, name, &id) < 0 ||
+	    rte_eth_xstats_get_by_id(port->id, &id, &value, 1) != 1)
+		return UINT64_MAX;
+	return value;
+}
+
+bool
+port_link(const struct pmd_port *port)
+{
+	struct rte_eth_link link;
+
+	return rte_eth_link_get_nowait(port->id, &link) == 0 &&
+		link.link_status == RTE_ETH_LINK_UP;
+}

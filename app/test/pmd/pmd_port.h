@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright(c) 2026 dpdk-vfio-user contributors
+ */
+
+#ifndef PMD_PORT_H
+#define PMD_PORT_H
+
+/**
+ * @file
+ * Ports of net_vfio_user, as an application has them
+ */
+
+#include <stdint.h>
+
+#include <rte_ethdev.h>
+
+#include "pmd_test.h"
+
+/** A port, and the events that came. */
+struct pmd_port {
+	char name[32];
+	char path[96]; /**< of its socket */
+	uint16_t id;
+	uint16_t queues; /**< pairs, once started */
+	uint32_t lsc, queue_state, mbox; /**< events; atomic */
+};
+
+/** Probe number i with these arguments ("" or ",KEY=VALUE..."); iface is added. */
+int port_probe(struct pmd_port *port, unsigned int i, const char *args);
+
+/** Configure, set up the queues and start it; conf may be NULL. */
+int port_start(struct pmd_port *port, uint16_t queues, const struct rte_eth_conf *conf);
+
+/** Both. */
+int port_up(struct pmd_port *port, const char *args, uint16_t queues);
+
+/** Stop it if it is started, and remove it: its socket is gone. */
+int port_remove(struct pmd_port *port);
+
+/** Value of an extended statistic, UINT64_MAX: there is none. */
+uint64_t port_xstat(const struct pmd_port *port, const char *name);
+
+/** Whether the link is up. */
+bool port_link(const struct pmd_port *port);
+
+#endif /* PMD_PORT_H */

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright(c) 2026 dpdk-vfio-user contributors
+ */
+
+#include <errno.h>
+#include <ftw.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <rte_eal.h>
+#include <rte_errno.h>
+#include <rte_mbuf.h>
+
+#include "pmd_test.h"
+
+struct rte_mempool *pmd_pool;
+char pmd_folder[64];
+
+static int
+remove_one(const char *path, const struct stat *info, int type, struct FTW *at)
+{
+	RTE_SET_USED(info);
+	RTE_SET_USED(type);
+	RTE_SET_USED(at);
+	return remove(path);
+}
+
+static void
+remove_all(const char *folder)
+{
+	nftw(folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+static void
+fini(void)
+{
+	char runtime[256];
+
+	snprintf(runtime, sizeof(runtime), "%s", rte_eal_get_runtime_dir());
+	rte_mempool_free(pmd_pool);
+	rte_eal_cleanup();
+	remove_all(runtime);
+	remove_all(pmd_folder);
+}
+
+static int
+init(void)
+{
+	char prefix[64];
+	char *args[] = {
+		(char *)(uintptr_t)"vfio-user-test-pmd", (char *)(uintptr_t)"--no-huge",
+		(char *)(uintptr_t)"-m", (char *)(uintptr_t)"256",
+		(char *)(uintptr_t)"--no-pci", prefix, (char *)(uintptr_t)"--log-level=lib.eal:4",
+	};
+
+	snprintf(prefix, sizeof(prefix), "--file-prefix=vfio-user-test-%d", getpid());
+	snprintf(pmd_folder, sizeof(pmd_folder), "/tmp/vfio-user-test-pmd-XXXXXX");
+	TEST_ASSERT_NOT_NULL(mkdtemp(pmd_folder), "%s: %s", pmd_folder, strerror(errno));
+	TEST_ASSERT(rte_eal_init(RTE_DIM(args), args) >= 0, "EAL: %s", rte_strerror(rte_errno));
+	pmd_pool = rte_pktmbuf_pool_create("test", PMD_MBUFS, 256, 0, RTE_MBUF_DEFAULT_BUF_SIZE,
+					   SOCKET_ID_ANY);
+	TEST_ASSERT_NOT_NULL(pmd_pool, "mbufs: %s", rte_strerror(rte_errno));
+	atexit(fini);
+	return TEST_SUCCESS;
+}
+
+int
+pmd_setup(void)
+{
+	static bool tried;
+	static int ret;
+
+	if (!tried)
+		ret = init();
+	tried = true;
+	return ret;
+}
+
+unsigned int
+pmd_mbufs_used(void)
+{
+	return rte_mempool_in_use_count(pmd_pool);
+}
+
+bool
+pmd_long(void)
+{
+	return getenv("VFIO_USER_TEST_LONG") != NULL;
+}
