@@ -120,13 +120,20 @@ large_config(void)
 static void
 unknown_flag(void)
 {
-	bad.flags = 4;
+	bad.flags = 8;
 }
 
 static void
 both_notifications(void)
 {
 	bad.flags = RTE_VIRTIO_DEV_F_NOTIFY_MMAP | RTE_VIRTIO_DEV_F_NOTIFY_IOEVENTFD;
+}
+
+static void
+vectors_without_msix(void)
+{
+	bad.flags = RTE_VIRTIO_DEV_F_NO_MSIX;
+	bad.nb_vectors = 1;
 }
 
 static int
@@ -136,6 +143,7 @@ test_bad_conf(void)
 		bad_server, bad_size, bad_type, no_type, bad_subsystem, bad_class, no_queues,
 		many_queues, odd_queue_size, large_queue_size, many_vectors, transport_feature,
 		legacy_only, large_config, unknown_flag, both_notifications,
+		vectors_without_msix,
 	};
 	struct rte_vfio_user_server_conf conf;
 	uint32_t i;

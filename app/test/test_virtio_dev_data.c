@@ -483,7 +483,7 @@ test_config_irq(void)
 
 /* A driver without MSI-X: a line, and the ISR that says what for and lowers it. */
 static int
-test_intx(void)
+check_intx(void)
 {
 	int fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	uint8_t val = 1;
@@ -509,6 +509,28 @@ test_intx(void)
 	DO(rte_vfio_user_client_irq_unmask(vloop.client, VFIO_PCI_INTX_IRQ_INDEX, 0));
 	TEST_ASSERT_EQUAL(virtio_driver_irq_wait(fd, SILENCE_MS), 0, "a reset lowers it");
 	close(fd);
+	return 0;
+}
+
+static int
+test_intx(void)
+{
+	return check_intx();
+}
+
+static int
+test_no_msix(void)
+{
+	struct vfio_irq_info info;
+
+	vloop.conf.flags = RTE_VIRTIO_DEV_F_NO_MSIX;
+	DO(check_intx());
+	DO(rte_vfio_user_client_irq_info(vloop.client, VFIO_PCI_MSIX_IRQ_INDEX, &info));
+	TEST_ASSERT_EQUAL(info.count, 0, "vectors");
+	/* no vector can be had */
+	DO(virtio_driver_reg_set(&vloop.drv, VIRTIO_PCI_COMMON_MSIX, 2, 0));
+	TEST_ASSERT_EQUAL(virtio_driver_reg(&vloop.drv, VIRTIO_PCI_COMMON_MSIX, 2),
+			  VIRTIO_MSI_NO_VECTOR, "a vector");
 	return TEST_SUCCESS;
 }
 
@@ -738,6 +760,7 @@ static struct unit_test_suite suite = {
 		CASE(test_msix),
 		CASE(test_config_irq),
 		CASE(test_intx),
+		CASE(test_no_msix),
 		CASE(test_intx_after_msix),
 		CASE(test_ioeventfd),
 		CASE(test_ioeventfd_full),

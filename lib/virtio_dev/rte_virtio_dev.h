@@ -104,6 +104,11 @@ struct rte_virtio_queue;
  * store to a mapped page triggers nothing.
  */
 #define RTE_VIRTIO_DEV_F_NOTIFY_IOEVENTFD (1u << 1)
+/**
+ * The device has no MSI-X: all interrupts are INTx, whose driver reads from the ISR
+ * register what happened. For clients that cannot do with MSI-X.
+ */
+#define RTE_VIRTIO_DEV_F_NO_MSIX (1u << 2)
 
 /** Configuration of a device; fill it by rte_virtio_dev_conf_init(). */
 struct rte_virtio_dev_conf {
@@ -132,7 +137,10 @@ struct rte_virtio_dev_conf {
 	 * with RTE_VIRTIO_DEV_MAX_PACKED_SIZE at most.
 	 */
 	uint16_t queue_size;
-	/** MSI-X vectors, up to 2048; 0 means one per queue and one more. */
+	/**
+	 * MSI-X vectors, up to 2048; 0 means one per queue and one more. Has to be 0
+	 * with RTE_VIRTIO_DEV_F_NO_MSIX.
+	 */
 	uint16_t nb_vectors;
 	/**
 	 * Feature bits of the device type: 0 to 23 and 50 to 63. The bits

@@ -27,7 +27,9 @@
 	UINT64_C(1) << VIRTIO_F_NOTIF_CONFIG_DATA | \
 	UINT64_C(1) << VIRTIO_F_RING_RESET)
 
-#define CONF_FLAGS (RTE_VIRTIO_DEV_F_NOTIFY_MMAP | RTE_VIRTIO_DEV_F_NOTIFY_IOEVENTFD)
+/** Those of which a device has one at most. */
+#define NOTIFY_FLAGS (RTE_VIRTIO_DEV_F_NOTIFY_MMAP | RTE_VIRTIO_DEV_F_NOTIFY_IOEVENTFD)
+#define CONF_FLAGS (NOTIFY_FLAGS | RTE_VIRTIO_DEV_F_NO_MSIX)
 #define DEFAULT_QUEUE_SIZE 256
 #define DEFAULT_CLASS 0xff0000 /* fits no defined class */
 
@@ -56,7 +58,7 @@ conf_complete(struct rte_virtio_dev_conf *conf)
 		conf->class_code = DEFAULT_CLASS;
 	if (conf->queue_size == 0)
 		conf->queue_size = DEFAULT_QUEUE_SIZE;
-	if (conf->nb_vectors == 0)
+	if (conf->nb_vectors == 0 && (conf->flags & RTE_VIRTIO_DEV_F_NO_MSIX) == 0)
 		conf->nb_vectors = conf->nb_queues + 1;
 }
 
@@ -74,7 +76,8 @@ conf_is_valid(const struct rte_virtio_dev_conf *conf)
 		(conf->features & ~TYPE_FEATURES) == 0 &&
 		!VIRTIO_HAS(conf->features_off, VIRTIO_F_VERSION_1) &&
 		conf->config_size <= RTE_VIRTIO_DEV_MAX_CONFIG &&
-		(conf->flags & ~CONF_FLAGS) == 0 && conf->flags != CONF_FLAGS;
+		(conf->nb_vectors == 0) == ((conf->flags & RTE_VIRTIO_DEV_F_NO_MSIX) != 0) &&
+		(conf->flags & ~CONF_FLAGS) == 0 && (conf->flags & NOTIFY_FLAGS) != NOTIFY_FLAGS;
 }
 
 /* Everything but the readers, which must go before the server. */

@@ -431,7 +431,9 @@ caps_add(struct rte_virtio_dev *dev)
 	ret = rte_vfio_user_pci_cap_pm_add(dev->pci, 0);
 	if (ret >= 0)
 		ret = rte_vfio_user_pci_cap_express_add(dev->pci, 0, RTE_VFIO_USER_PCI_EXP_FLR);
-	return ret < 0 ? ret : msix_add(dev);
+	if (ret < 0 || (dev->conf.flags & RTE_VIRTIO_DEV_F_NO_MSIX) != 0)
+		return ret;
+	return msix_add(dev);
 }
 
 /* Writes of 16 bits notify, or of 32 bits with VIRTIO_F_NOTIFICATION_DATA. */
@@ -474,7 +476,7 @@ virtio_dev_pci_init(struct rte_virtio_dev *dev)
 
 	dev->notify_off = RTE_ALIGN_CEIL(NOTIFY_OFF, page);
 	dev->notify_len = RTE_ALIGN_CEIL(dev->conf.nb_queues * VIRTIO_DEV_NOTIFY_MULTIPLIER, page);
-	if (dev->conf.flags != 0)
+	if ((dev->conf.flags & ~RTE_VIRTIO_DEV_F_NO_MSIX) != 0)
 		dev->trap_len = dev->notify_len;
 	dev->pci = rte_vfio_user_pci_create(dev->srv, &id);
 	if (dev->pci == NULL)

@@ -162,6 +162,7 @@ static const struct arg args_known[] = {
 	BOOL(csum),
 	BOOL(tso),
 	BOOL(platform),
+	BOOL(msix),
 	{ "mode", offsetof(struct nic_conf, interrupt), parse_mode, 0, 0, "poll or interrupt" },
 };
 
@@ -192,6 +193,7 @@ defaults(struct nic_conf *conf, const char *name)
 		.event_idx = true,
 		.csum = true,
 		.platform = true,
+		.msix = true,
 	};
 	default_mac(&conf->mac, name);
 }

@@ -46,6 +46,7 @@ struct nic_conf {
 	bool csum;
 	bool tso;
 	bool platform;
+	bool msix;
 	bool interrupt; /**< the device may sleep: guests kick by an eventfd */
 };
 
@@ -54,6 +55,7 @@ struct nic_conf {
 	"iface=<path> queues=<1-128> queue_size=<64-32768> mac=<xx:xx:xx:xx:xx:xx> " \
 	"mtu=<68-65535> speed=<Mbit/s> packed=<0|1> mergeable=<0|1> in_order=<0|1> " \
 	"indirect=<0|1> event_idx=<0|1> csum=<0|1> tso=<0|1> platform=<0|1> " \
+	"msix=<0|1> " \
 	"mode=<poll|interrupt> rx_usecs=<0-10000> tx_usecs=<0-10000> " \
 	"sock_mode=<octal> numa=<node>"
 

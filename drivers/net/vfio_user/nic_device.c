@@ -435,6 +435,8 @@ device_create(struct nic *nic)
 	conf.config_size = sizeof(struct virtio_net_config);
 	conf.flags = nic->conf.interrupt ? RTE_VIRTIO_DEV_F_NOTIFY_IOEVENTFD :
 		RTE_VIRTIO_DEV_F_NOTIFY_MMAP;
+	if (!nic->conf.msix)
+		conf.flags |= RTE_VIRTIO_DEV_F_NO_MSIX;
 	conf.priv = nic;
 	nic->dev = rte_virtio_dev_create(&conf, &ops);
 	return nic->dev == NULL ? -rte_errno : 0;
