@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright(c) 2026 dpdk-vfio-user contributors
-"""Build the tree and run its tests, part by part.
+"""Build the tree and run its tests, part by part, two parts at a time.
 
-Every part is run, whatever became of those before it, unless it needs a build
-that failed. A row is printed for each; then the reasons of skipped tests, the
+Every part is run, whatever became of the others, unless it needs a build that
+failed. A row is printed when a part ends; then the reasons of skipped tests, the
 end of the log of each part that failed, and as the last line the sum:
 
     N passed, N failed[, N skipped]
@@ -31,6 +31,7 @@ from xml.etree import ElementTree
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 LOGS = ROOT / "build" / "test-logs"
 TAIL_LINES = 60
+LANES = 2  # parts at a time: many tests wait more than they work
 
 COUNTS = re.compile(r"(\d+) passed, (\d+) failed(?:, \d+ skipped)?$")
 SKIPPED = re.compile(r"^ \+ (\S+) +skipped$")
@@ -72,6 +73,9 @@ class Result:
 class Runner:
     """Runs the commands of one part into its log."""
 
+    groups = set()  # of the processes of all parts
+    stopped = False
+
     def __init__(self, name, timeout, env):
         self.log = LOGS / (name + ".log")
         self.timeout = timeout
@@ -80,19 +84,31 @@ class Runner:
 
     def __call__(self, *command):
         """Run a command; return its exit status, negative for a signal."""
+        if self.stopped:
+            return -signal.SIGINT
         with open(self.log, "ab") as log:
             log.write(("+ %s\n" % " ".join(map(str, command))).encode())
             log.flush()
             with subprocess.Popen([str(c) for c in command], cwd=ROOT, env=self.env,
                                   stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                                   start_new_session=True) as process:
+                self.groups.add(process.pid)
                 try:
                     return process.wait(self.timeout)
                 except subprocess.TimeoutExpired:
                     log.write(b"run_tests.py: no end within %d s\n" % self.timeout)
                     return -signal.SIGKILL
                 finally:
+                    self.groups.discard(process.pid)
                     end_group(process.pid)
+
+
+    @classmethod
+    def stop(cls):
+        """End all that runs, and run nothing more."""
+        cls.stopped = True
+        for group in tuple(cls.groups):
+            end_group(group)
 
 
 def end_group(group):
@@ -117,7 +133,8 @@ def build(folder, compiler, *options):
             status = runner(*setup, path)
         if status == 0:
             # -k0: all errors at once
-            status = runner("meson", "compile", "-C", path, "--ninja-args=-k0")
+            status = runner("meson", "compile", "-C", path, "-j", os.cpu_count(),
+                            "--ninja-args=-k0")
         return Result(passed=int(status == 0)).checked(status)
     return run
 
@@ -220,8 +237,9 @@ class Part:
     """One row of the table."""
     name: str
     run: object
-    needs: tuple = ()
+    needs: tuple = ()  # parts that have to end first
     anyway: bool = False  # run it even if what it needs failed
+    alone: bool = False  # nothing else may run meanwhile
     timeout: int = 600
     env: dict = dataclasses.field(default_factory=dict)
     result: Result = None
@@ -230,43 +248,46 @@ class Part:
 SANITIZERS = ("-Db_sanitize=address,undefined", "-Db_lundef=false", "-Dbuildtype=debugoptimized")
 THREAD_SANITIZER = ("-Db_sanitize=thread", *SANITIZERS[1:])
 
-#: In this order: what is cheap and says most comes first.
+#: They begin in this order, as far as what they need has ended: the longest ones early,
+#: so that none is left at the end to run with nothing beside it.
 PARTS = (
     Part("build", build("build", "gcc")),
+    Part("build-asan", build("build-asan", "gcc", *SANITIZERS)),
     Part("style", pytest("tests/style", "build"), ("build",), anyway=True),
-    Part("docs", command("scripts/build-docs.sh", "build/doc")),
+    # below build/, which a build may have to empty
+    Part("docs", command("scripts/build-docs.sh", "build/doc"), ("build",), anyway=True),
     Part("demo", command("scripts/demo.sh", "build"), ("build",), timeout=120),
     Part("unit", unit("build"), ("build",)),
     Part("pmd", unit("build", "pmd/vfio-user-test-pmd"), ("build",)),
     Part("series", series("build"), ("build",), timeout=120),
+    Part("vm", pytest("tests/vm", "build"), ("build",), timeout=1800),
     Part("wire", pytest("tests/wire", "build"), ("build",), timeout=1200),
-    Part("tool", pytest("tests/tool", "build"), ("build",)),
+    Part("tool", pytest("tests/tool", "build"), ("build",), timeout=1200),
     Part("wire-trace", pytest("tests/wire", "build", "--through",
                               ROOT / "build" / "app" / "vfio-user" / "dpdk-vfio-user"),
          ("build",), timeout=1200),
     Part("virtio", pytest("tests/virtio", "build"), ("build",)),
-    Part("bench", command("benchmarks/run.py", "--build", "build", "--quick", "--json",
-                          "build/test-logs/bench.json"), ("build",)),
-    Part("build-clang", build("build-clang", "clang")),
-    Part("build-asan", build("build-asan", "gcc", *SANITIZERS)),
+    Part("build-tsan", build("build-tsan", "gcc", *THREAD_SANITIZER)),
+    Part("unit-tsan", unit("build-tsan"), ("build-tsan",), timeout=1200, env=THREAD_SANITIZED),
     Part("unit-asan", unit("build-asan"), ("build-asan",), env=SANITIZED),
     Part("pmd-asan", unit("build-asan", "pmd/vfio-user-test-pmd"), ("build-asan",),
          env=SANITIZED),
     Part("series-asan", series("build-asan"), ("build-asan",), timeout=120, env=SANITIZED),
     Part("wire-asan", pytest("tests/wire", "build-asan"), ("build-asan",), timeout=1200,
          env=SANITIZED),
-    Part("tool-asan", pytest("tests/tool", "build-asan"), ("build-asan",), env=SANITIZED),
+    Part("tool-asan", pytest("tests/tool", "build-asan"), ("build-asan",), timeout=1200,
+         env=SANITIZED),
     Part("virtio-asan", pytest("tests/virtio", "build-asan"), ("build-asan",), timeout=1200,
          env=SANITIZED),
-    Part("build-tsan", build("build-tsan", "gcc", *THREAD_SANITIZER)),
-    Part("unit-tsan", unit("build-tsan"), ("build-tsan",), env=THREAD_SANITIZED),
-    Part("vm", pytest("tests/vm", "build"), ("build",), timeout=1200),
+    Part("build-clang", build("build-clang", "clang")),
+    Part("bench", command("benchmarks/run.py", "--build", "build", "--quick", "--json",
+                          "build/test-logs/bench.json"), ("build",), alone=True),
 )
 
 
-def run_part(part, failed, env):
+def run_part(part, ended, env):
     """Run a part, unless it needs one that failed."""
-    lacking = [name for name in part.needs if name in failed]
+    lacking = [name for name in part.needs if ended[name].failed]
     (LOGS / (part.name + ".log")).unlink(missing_ok=True)
     if lacking and not part.anyway:
         return Result(problem="%s failed" % lacking[0]).checked(0)
@@ -333,19 +354,50 @@ def selected(names):
     return [part for part in PARTS if not names or part.name in wanted]
 
 
+def run_timed(part, ended, env):
+    """The same; also the seconds it took."""
+    start = time.monotonic()
+    return run_part(part, ended, env), time.monotonic() - start
+
+
+def next_part(waiting, running, ended):
+    """The first part that may begin now, or None."""
+    for part in waiting:
+        if not all(need in ended for need in part.needs):
+            continue
+        if not running or not (part.alone or any(other.alone for other in running)):
+            return part
+    return None
+
+
+def run_all(parts, env):
+    """Run the parts, as many at a time as there are lanes."""
+    waiting, running, ended = list(parts), {}, {}
+    with concurrent.futures.ThreadPoolExecutor(LANES) as lanes:
+        try:
+            while waiting or running:
+                while len(running) < LANES and (
+                        part := next_part(waiting, running.values(), ended)):
+                    waiting.remove(part)
+                    running[lanes.submit(run_timed, part, ended, env)] = part
+                for future in concurrent.futures.wait(
+                        running, return_when=concurrent.futures.FIRST_COMPLETED).done:
+                    part = running.pop(future)
+                    ended[part.name], seconds = future.result()
+                    part.result = ended[part.name]
+                    row(part.name, part.result.passed, part.result.failed,
+                        len(part.result.reasons), "%.0f s" % seconds)
+        except BaseException:  # Ctrl-C, for one: the lanes are waited for
+            Runner.stop()
+            raise
+
+
 def main():
     args = options()
     parts = selected(args.parts)
     LOGS.mkdir(parents=True, exist_ok=True)
     row("part", "passed", "failed", "skipped", "time")
-    failed = set()
-    for part in parts:
-        start = time.monotonic()
-        part.result = run_part(part, failed, LONG if args.long else {})
-        if part.result.failed:
-            failed.add(part.name)
-        row(part.name, part.result.passed, part.result.failed, len(part.result.reasons),
-            "%.0f s" % (time.monotonic() - start))
+    run_all(parts, LONG if args.long else {})
     report(parts)
 
     passed, lost, skipped = (sum(p.result.passed for p in parts),

@@ -533,25 +533,26 @@ static int
 test_orders(void)
 {
 	const unsigned int orders[][2] = { { 0, 0 }, { 0, 2 }, { 1, 0 }, { 2, 2 } };
+	const uint32_t nb = FEWER_WITH_TSAN(RANGES_MAX, 8);
 	uint32_t *in, *out;
 	unsigned int before, cost, i;
 	int ret = TEST_SUCCESS;
 
 	for (i = 0; i < RTE_DIM(orders) && ret == TEST_SUCCESS; i++) {
-		in = make_order(orders[i][0], RANGES_MAX);
-		out = make_order(orders[i][1], RANGES_MAX);
+		in = make_order(orders[i][0], nb);
+		out = make_order(orders[i][1], nb);
 		before = test_alloc_count();
 		ret = in == NULL || out == NULL ? TEST_SKIPPED :
-			fill(in, RANGES_MAX);
+			fill(in, nb);
 		cost = test_alloc_count() - before;
-		if (ret == TEST_SUCCESS && cost > 6 * RANGES_MAX) {
+		if (ret == TEST_SUCCESS && cost > 6 * nb) {
 			printf("%u nodes copied\n", cost);
 			ret = TEST_FAILED;
 		}
 		if (ret == TEST_SUCCESS)
-			ret = lookup_all(RANGES_MAX);
+			ret = lookup_all(nb);
 		if (ret == TEST_SUCCESS)
-			ret = drain(out, RANGES_MAX);
+			ret = drain(out, nb);
 		free(in);
 		free(out);
 	}

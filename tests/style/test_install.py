@@ -46,7 +46,7 @@ class Installed:
         self.prefix = folder / "prefix"
         build = folder / "build"
         tree.run("meson", "setup", "--prefix", self.prefix, "--libdir", "lib",
-                 "-Dtests=false", "-Dexamples=false", build, tree.ROOT)
+                 "-Dtests=false", "-Dexamples=false", "-Dbenchmarks=false", build, tree.ROOT)
         tree.run("meson", "install", "-C", build)
         self.env = {**os.environ,
                     "PKG_CONFIG_PATH": str(self.prefix / "lib" / "pkgconfig"),
