@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright(c) 2026 dpdk-vfio-user contributors
 #
-# Usage: install-deps.sh [demo|vm|docs|test|format|all]
+# Usage: install-deps.sh [demo|vm|nic|docs|test|format|all]
 #
 # Install the Debian packages that are missing for a purpose; "all" is the
 # default, "test" covers all but "format". Nothing is asked, nothing is removed, and
@@ -33,6 +33,9 @@ format=(git clang-format)
 checks=(python3-pytest universal-ctags clang pciutils shellcheck libsystemd-dev
 	dpdk-dev babeltrace2 openssl tshark)
 
+# A guest's NIC: dpdk-dev has testpmd; the others run at both ends.
+nic=(dpdk-dev iproute2 iputils-ping iperf3 ethtool)
+
 die()
 {
 	echo "install-deps.sh: $*" >&2
@@ -43,12 +46,13 @@ packages_for()
 {
 	case "$1" in
 	demo) echo "${build[@]}" ;;
+	nic) echo "${build[@]}" "${vm[@]}" "${nic[@]}" ;;
 	vm) echo "${build[@]}" "${vm[@]}" ;;
 	docs) echo "${docs[@]}" ;;
 	format) echo "${format[@]}" ;;
-	test) echo "${build[@]}" "${vm[@]}" "${docs[@]}" "${checks[@]}" ;;
-	all) echo "${build[@]}" "${vm[@]}" "${docs[@]}" "${checks[@]}" "${format[@]}" ;;
-	*) die "unknown purpose '$1' (demo, vm, docs, test, format, all)" ;;
+	test) echo "${build[@]}" "${vm[@]}" "${nic[@]}" "${docs[@]}" "${checks[@]}" ;;
+	all) echo "${build[@]}" "${vm[@]}" "${nic[@]}" "${docs[@]}" "${checks[@]}" "${format[@]}" ;;
+	*) die "unknown purpose '$1' (demo, vm, nic, docs, test, format, all)" ;;
 	esac
 }
 

@@ -146,15 +146,16 @@ def static_busybox():
     return data
 
 
-def add_program(cpio, name):
-    """Add a program of this machine and the shared libraries that it needs."""
+def add_program(cpio, name, there):
+    """Add a program of this machine and the shared libraries that are not there yet."""
     path = shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/bin:/usr/sbin:/sbin")
     if path is None:
         sys.exit("mkinitramfs: no program %s" % name)
     out = subprocess.run(["ldd", path], check=True, stdout=subprocess.PIPE, text=True).stdout
     cpio.add_file("bin/" + name, read(path), 0o755)
-    for library in re.findall(r"(/\S+) \(0x", out):
+    for library in set(re.findall(r"(/\S+) \(0x", out)) - there:
         cpio.add_file(library.lstrip("/"), read(library), 0o755)
+        there.add(library)
 
 
 def parse_args():
@@ -165,7 +166,8 @@ def parse_args():
     parser.add_argument("--module", action="append", default=[], help="a further module")
     parser.add_argument("--file", action="append", default=[], metavar="HOST:GUEST",
                         help="a further file, executable in the guest if it is here")
-    parser.add_argument("--program", help="a program of this machine, with its libraries")
+    parser.add_argument("--program", action="append", default=[],
+                        help="a program of this machine, with its libraries")
     parser.add_argument("--cc", default=os.environ.get("CC", "gcc"), help="compiler of the programs")
     return parser.parse_args()
 
@@ -180,8 +182,9 @@ def build(args, out):
     for name, source in PROGRAMS.items():
         cpio.add_file("bin/" + name, compile_program(args.cc, source), 0o755)
     add_modules(cpio, args.kernel, list(MODULES) + args.module)
-    if args.program:
-        add_program(cpio, args.program)
+    libraries = set()
+    for name in args.program:
+        add_program(cpio, name, libraries)
     for spec in args.file:
         host, guest = spec.split(":", 1)
         cpio.add_file(guest.lstrip("/"), read(host), stat.S_IMODE(os.stat(host).st_mode))

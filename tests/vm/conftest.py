@@ -1,50 +1,13 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright(c) 2026 dpdk-vfio-user contributors
-"""Options, and what was logged when a test fails."""
-
-import os
+"""Images of the guests, and the devices that they get."""
 
 import pytest
 
 import vm
-
-# Set to 1 where everything must be there: what is missing fails then.
-REQUIRED = os.environ.get("VFIO_USER_VM_REQUIRED") == "1"
-LABS = []
-#: Lines for who reads the report.
-NOTES = []
-
-
-def pytest_addoption(parser):
-    """Add --build-dir, unless another folder's tests did."""
-    try:
-        parser.addoption("--build-dir", default=os.environ.get("VFIO_USER_BUILD_DIR", "build"),
-                         help="meson's build folder (default: build)")
-    except ValueError:
-        pass
-
-
-@pytest.hookimpl(hookwrapper=True)
-def pytest_runtest_makereport():
-    """Add the logs' last lines to the report of a failed test."""
-    outcome = yield
-    report = outcome.get_result()
-    if report.failed:
-        for lab in LABS:
-            report.sections += lab.report().items()
-
-
-def pytest_terminal_summary(terminalreporter):
-    """Print the notes; run_tests.py shows these lines."""
-    for line in NOTES:
-        terminalreporter.write_line("note: " + line)
-
-
-def missing(reason):
-    """Skip for a reason, or fail where nothing may be skipped."""
-    if REQUIRED:
-        pytest.fail(reason, pytrace=False)
-    pytest.skip(reason)
+# pylint: disable=unused-import
+from guests import (built, lab, missing, module_lab, pytest_addoption,
+                    pytest_runtest_makereport, pytest_terminal_summary)
 
 
 @pytest.fixture(scope="session")
@@ -60,18 +23,9 @@ def images(tmp_path_factory):
 def lspci_images(tmp_path_factory):
     """The same, with this machine's lspci in the guest."""
     try:
-        return vm.Images.get(str(tmp_path_factory.mktemp("images")), program="lspci")
+        return vm.Images.get(str(tmp_path_factory.mktemp("images")), programs=["lspci"])
     except vm.Missing as error:
         return missing(str(error))
-
-
-def built(request, *names):
-    """Return the path of a program in the build folder."""
-    folder = os.path.abspath(request.config.getoption("--build-dir"))
-    path = os.path.join(folder, *names)
-    if not (os.path.isfile(path) and os.access(path, os.X_OK)):
-        missing("no program %s" % path)
-    return path
 
 
 @pytest.fixture(scope="session")
@@ -90,23 +44,3 @@ def pci_device(request):
 def demo(example):
     """The path of the demo device's server."""
     return example("vfio_user_demo")
-
-
-def run_lab():
-    """Provide a place for processes, known to the reports meanwhile."""
-    with vm.Lab() as place:
-        LABS.append(place)
-        yield place
-        LABS.remove(place)
-
-
-@pytest.fixture(scope="module")
-def module_lab():
-    """A place for the processes of a module's tests."""
-    yield from run_lab()
-
-
-@pytest.fixture
-def lab():
-    """A place for the processes of one test."""
-    yield from run_lab()

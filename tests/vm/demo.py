@@ -39,7 +39,7 @@ class Demo:
         """Boot a guest that has both devices"""
         start = time.monotonic()
         self.guest = self.lab.guest(self.images, [
-            {"driver": "pcie-root-port", "id": "rp4", "chassis": 4, "slot": 4, "addr": "0x4"},
+            vm.root_port("rp4", 4),
             vm.device(self.servers[0], bus="rp4"), vm.device(self.servers[1], addr="0x8")],
             cmdline="intel_iommu=on iommu=pt", extra=IOMMU)
         self.devices = [DemoDevice.at(self.guest, slot) for slot in SLOTS]

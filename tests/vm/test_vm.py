@@ -22,19 +22,13 @@ HOT_ROUNDS = 20
 EFAULT = 14
 
 
-def root_port(name, slot):
-    """Return a PCIe root port in a slot of the root bus."""
-    return {"driver": "pcie-root-port", "id": name, "chassis": slot, "slot": slot,
-            "addr": "0x%x" % slot}
-
-
 class World:
     """The main guest, and its devices' servers."""
 
     def __init__(self, lab, images, demo):
         self.servers = [lab.server(demo, name) for name in ("dev0", "dev1")]
         self.guest = lab.guest(images, [
-            root_port("rp4", 4), root_port("rp5", 5),
+            vm.root_port("rp4", 4), vm.root_port("rp5", 5),
             vm.device(self.servers[0], id="dev0", bus="rp4"),
             vm.device(self.servers[1], id="dev1", addr="0x8")])
         self.devices = [DemoDevice.at(self.guest, slot) for slot in (PORT, ROOT_SLOT)]

@@ -76,17 +76,11 @@ COMPLAINT = re.compile(r"fail|error|invalid|bogus|can't|cannot|unable|timed? ?ou
                        r"warn|unknown|ignor", re.I)
 
 
-def root_port(name, slot):
-    """Return a PCIe root port in a slot of the root bus."""
-    return {"driver": "pcie-root-port", "id": name, "chassis": slot, "slot": slot,
-            "addr": "0x%x" % slot}
-
-
 def attach_kit(lab, program, name, number):
     """Start a server for each place of a kit's device; return both, and QEMU's options."""
     servers = [lab.server(program, "%s-%s" % (name, place), ["serve", name]) for place in PLACES]
     port = "kit%d" % number
-    return servers, [root_port(port, KIT_PORT + number), vm.device(servers[0], bus=port),
+    return servers, [vm.root_port(port, KIT_PORT + number), vm.device(servers[0], bus=port),
                      vm.device(servers[1], addr="0x%x" % (KIT_ROOT + number))]
 
 
@@ -95,7 +89,7 @@ def world(module_lab, lspci_images, demo, pci_device):
     """Boot a guest that has lspci, an IOMMU, and all the devices."""
     servers = [module_lab.server(demo, name) for name in ("dev0", "dev1")]
     first = module_lab.server(os.path.join(os.path.dirname(demo), "first_device"), "first")
-    options = [root_port("rp4", 4), vm.device(servers[0], bus="rp4"),
+    options = [vm.root_port("rp4", 4), vm.device(servers[0], bus="rp4"),
                vm.device(servers[1], addr="0x8"), vm.device(first, addr="0x9")]
     kit_servers = []
     for number, name in enumerate(KIT_BARS):

@@ -53,7 +53,7 @@ class World:
             proxy.wait()
             self.proxies.append(proxy)
         self.guest = lab.guest(images, [
-            test_vm.root_port("rp4", 4),
+            vm.root_port("rp4", 4),
             vm.device(self.proxies[0], id="dev0", bus="rp4"),
             vm.device(self.proxies[1], id="dev1", addr="0x8")])
         self.devices = [test_vm.DemoDevice.at(self.guest, slot)

@@ -13,7 +13,7 @@ import subprocess
 
 import pytest
 
-import conftest
+import guests
 import vm
 
 MODULES = ("virtio_rng", "virtio_crypto", "algif_skcipher")
@@ -59,7 +59,7 @@ def world(module_lab, tmp_path_factory, example):
     try:
         images = vm.Images.get(str(tmp_path_factory.mktemp("generic")), MODULES, "generic")
     except vm.Missing as error:
-        return conftest.missing(str(error))
+        return guests.missing(str(error))
     return World(module_lab, images, example)
 
 
@@ -128,9 +128,9 @@ def test_rng_rate(guest, hwrng):
                          "iflag=fullblock 2>/dev/null; cat /proc/uptime")
         begin, end = (float(line.split()[0]) for line in said.splitlines())
         rates[address] = 64 * 4096 / 1e6 / max(end - begin, 0.01)
-    conftest.NOTES.append("/dev/hwrng of a TCG guest: %.2f MB/s by examples/virtio_rng, "
-                          "%.2f MB/s by QEMU's virtio-rng-pci"
-                          % (rates[RNG], rates[QEMU_RNG]))
+    guests.NOTES.append("/dev/hwrng of a TCG guest: %.2f MB/s by examples/virtio_rng, "
+                        "%.2f MB/s by QEMU's virtio-rng-pci"
+                        % (rates[RNG], rates[QEMU_RNG]))
 
 
 def test_crypto_selftest(guest):
@@ -178,9 +178,9 @@ def test_crypto_cbc(guest, direction, bits, size, piece):
     expected = hashlib.sha256(openssl(direction, key, numbers(size))).hexdigest()
     assert expected in said
     if bits == 256 and size > 4096:
-        conftest.NOTES.append("cbc(aes) of a TCG guest by examples/virtio_crypto, %s, 256 bits, "
-                              "pieces of %d bytes: %s MB/s" %
-                              (direction, piece, re.search(r"([\d.]+) MB/s", said)[1]))
+        guests.NOTES.append("cbc(aes) of a TCG guest by examples/virtio_crypto, %s, 256 bits, "
+                            "pieces of %d bytes: %s MB/s" %
+                            (direction, piece, re.search(r"([\d.]+) MB/s", said)[1]))
 
 
 def test_crypto_counters(world, guest):

@@ -88,16 +88,20 @@ class Images:
         self.initrd = initrd
 
     @classmethod
-    def get(cls, folder, modules=(), flavour="cloud", program=None):
+    def get(cls, folder, modules=(), flavour="cloud", programs=()):
         """Fetch or build them; the initramfs goes into folder."""
         qemu = run_script("fetch-qemu.sh")
         kernel = run_script("fetch-kernel.sh", flavour)
         initrd = os.path.join(folder, "initrd")
         options = ["--module=" + name for name in modules]
-        if program:
-            options.append("--program=" + program)
+        options += ["--program=" + name for name in programs]
         run_script("mkinitramfs.py", initrd, "--kernel", kernel, *options)
         return cls(qemu, os.path.join(kernel, "vmlinuz"), initrd)
+
+
+def die_with_parent():
+    """Let not even a test run that is killed leave a child behind; for preexec_fn."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 class Process:
@@ -107,12 +111,7 @@ class Process:
         self.log = log
         with open(log, "ab") as out:
             self.popen = subprocess.Popen(args, stdin=subprocess.DEVNULL, stdout=out,
-                                          stderr=out, preexec_fn=self._die_with_parent)
-
-    @staticmethod
-    def _die_with_parent():
-        # Even a test run that is killed leaves no QEMU behind.
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+                                          stderr=out, preexec_fn=die_with_parent)
 
     def alive(self):
         """Tell whether the process still runs."""
@@ -223,6 +222,12 @@ def device(server, **properties):
     """Return a vfio-user-pci device, as -device and device_add take it."""
     return {"driver": "vfio-user-pci", "socket": {"type": "unix", "path": server.path},
             **properties}
+
+
+def root_port(name, slot):
+    """Return a PCIe root port in a slot of the root bus."""
+    return {"driver": "pcie-root-port", "id": name, "chassis": slot, "slot": slot,
+            "addr": "0x%x" % slot}
 
 
 class Guest(Process):
@@ -344,6 +349,12 @@ class Lab:
 
     def _sub(self, name):
         return os.path.join(self.folder, name)
+
+    def add(self, process, log=None):
+        """Take something else that is to be stopped, and its log."""
+        self.processes.append(process)
+        if log:
+            self.logs.append(log)
 
     def server(self, binary, name, options=()):
         """Start a device server with a socket of the given name."""
