@@ -19,9 +19,12 @@ import subprocess
 import sys
 import tempfile
 
-GUEST = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "tests", "vm", "guest")
+TESTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "tests")
+GUEST = os.path.join(TESTS, "vm", "guest")
+NIC = os.path.join(TESTS, "nic", "guest")
 #: Programs, and the folders of their sources.
-PROGRAMS = {"vmdev": GUEST, "skcipher": os.path.join(GUEST, "skcipher")}
+PROGRAMS = {"vmdev": GUEST, "skcipher": os.path.join(GUEST, "skcipher"),
+            "stream": os.path.join(NIC, "stream")}
 DIRS = ("bin", "dev", "etc", "lib", "lib/modules", "mnt", "proc", "run", "sys", "tmp")
 MODULES = ("uio_pci_generic", "vfio-pci", "vfio_iommu_type1")
 CFLAGS = ("-static", "-O2", "-Wall", "-Wextra", "-Werror")

@@ -280,6 +280,8 @@ PARTS = (
     Part("virtio-asan", pytest("tests/virtio", "build-asan"), ("build-asan",), timeout=1200,
          env=SANITIZED),
     Part("build-clang", build("build-clang", "clang")),
+    # a testpmd that polls and a guest take both cpus
+    Part("nic", pytest("tests/nic", "build"), ("build",), alone=True, timeout=1800),
     Part("bench", command("benchmarks/run.py", "--build", "build", "--quick", "--json",
                           "build/test-logs/bench.json"), ("build",), alone=True),
 )

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright(c) 2026 dpdk-vfio-user contributors
+"""The guests' images, and the two ways in which testpmd can be a guest's NIC."""
+
+import os
+import pathlib
+import sys
+
+import pytest
+
+sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "vm"))
+
+# pylint: disable=wrong-import-position, unused-import
+import nic
+import vm
+from guests import (built, missing, pytest_addoption, pytest_runtest_makereport,
+                    pytest_terminal_summary, run_lab)
+
+MODULES = ("virtio_net", "8021q")
+PROGRAMS = ("iperf3", "ethtool", "ip", "ping")
+
+
+@pytest.fixture(scope="session")
+def images(tmp_path_factory):
+    """QEMU, kernel and initramfs."""
+    try:
+        return vm.Images.get(str(tmp_path_factory.mktemp("images")), MODULES, programs=PROGRAMS)
+    except vm.Missing as error:
+        return missing(str(error))
+
+
+@pytest.fixture(scope="module", params=list(nic.BACKENDS))
+def backend(request):
+    """Each of the two ways."""
+    try:
+        return nic.BACKENDS[request.param](os.path.abspath(
+            request.config.getoption("--build-dir")))
+    except vm.Missing as error:
+        return missing(str(error))
+
+
+@pytest.fixture(scope="module")
+def backend_lab(backend):  # pylint: disable=unused-argument
+    """A place for what is tested in one of the ways, and ends before the other's turn."""
+    yield from run_lab()
+
+
+@pytest.fixture(scope="session")
+def stream(request):
+    """The path of the program that is one end of a TCP connection."""
+    return built(request, "tests", "nic", "stream")
