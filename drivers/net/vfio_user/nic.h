@@ -205,17 +205,23 @@ void nic_device_link(struct nic *nic, bool up);
  */
 void nic_device_attach(struct nic *nic);
 
-/** Set the address of the guest, where it is known. */
+/** The driver sets the address of the guest, until the device is reset. Not locked. */
 void nic_device_mac_set(struct nic *nic, const struct rte_ether_addr *addr);
 
-/** Store a field of the configuration that the driver reads. */
+/**
+ * The application gives the guest an address. Its driver is asked to announce it, if
+ * it is another one and the driver does that. Not locked.
+ */
+void nic_device_mac_give(struct nic *nic, const struct rte_ether_addr *addr);
+
+/** Store a field of the configuration that the driver reads. Not locked. */
 void nic_device_config(struct nic *nic, size_t offset, const void *data, size_t len);
 
-/**
- * Ask the guest to announce itself to its network, or take the request back: 0, or
- * -ENOTSUP: its driver does not do that.
- */
-int nic_device_announce(struct nic *nic, bool wanted);
+/** The guest has announced its address. Not locked. */
+void nic_device_announced(struct nic *nic);
+
+/** Whether a virtqueue carries packets: it is live, and no control queue. Control thread. */
+bool nic_device_carries(const struct nic *nic, uint16_t vq);
 
 /** Number of the control queue with these features. */
 uint16_t nic_device_ctrl_index(const struct nic *nic, uint64_t features);

@@ -25,7 +25,7 @@ struct command {
 	uint32_t len; /**< bytes of data */
 	uint8_t code;
 	uint32_t result_len;
-	uint8_t result[16];
+	uint8_t result[8];
 };
 
 /* Data from an offset on: 0, or -EINVAL if there is less. */
@@ -70,12 +70,9 @@ rx_mode(struct command *cmd)
 	uint8_t on;
 	int ret = data_get(cmd, 0, &on, sizeof(on));
 
-	if (ret < 0)
-		return ret;
-	if (cmd->code > VIRTIO_NET_CTRL_RX_NOBCAST)
-		return -EINVAL;
-	nic_filter_mode_set(&cmd->nic->filter, cmd->code, on != 0);
-	return 0;
+	if (ret == 0)
+		nic_filter_mode_set(&cmd->nic->filter, cmd->code, on != 0);
+	return ret;
 }
 
 /** A list of addresses, as it was read. */
@@ -134,19 +131,6 @@ mac_address(struct command *cmd)
 }
 
 static int
-mac(struct command *cmd)
-{
-	switch (cmd->code) {
-	case VIRTIO_NET_CTRL_MAC_TABLE_SET:
-		return mac_tables(cmd);
-	case VIRTIO_NET_CTRL_MAC_ADDR_SET:
-		return mac_address(cmd);
-	default:
-		return -EINVAL;
-	}
-}
-
-static int
 vlan(struct command *cmd)
 {
 	uint16_t id;
@@ -154,7 +138,7 @@ vlan(struct command *cmd)
 
 	if (ret < 0)
 		return ret;
-	if (cmd->code > VIRTIO_NET_CTRL_VLAN_DEL || id > RTE_ETHER_MAX_VLAN_ID)
+	if (id > RTE_ETHER_MAX_VLAN_ID)
 		return -EINVAL;
 	nic_filter_vlan_set(&cmd->nic->filter, id, cmd->code == VIRTIO_NET_CTRL_VLAN_ADD);
 	return 0;
@@ -165,9 +149,7 @@ vlan(struct command *cmd)
 static int
 announce(struct command *cmd)
 {
-	if (cmd->code != VIRTIO_NET_CTRL_ANNOUNCE_ACK)
-		return -EINVAL;
-	nic_device_announce(cmd->nic, false);
+	nic_device_announced(cmd->nic);
 	return 0;
 }
 
@@ -180,7 +162,7 @@ queue_pairs(struct command *cmd)
 
 	if (ret < 0)
 		return ret;
-	if (cmd->code != VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET || pairs == 0 || pairs > nic->pairs)
+	if (pairs == 0 || pairs > nic->pairs)
 		return -EINVAL;
 	pthread_mutex_lock(&nic->lock);
 	nic->active_pairs = pairs;
@@ -199,8 +181,7 @@ guest_offloads(struct command *cmd)
 	if (ret < 0)
 		return ret;
 	offloads = rte_le_to_cpu_64(offloads);
-	if (cmd->code != VIRTIO_NET_CTRL_GUEST_OFFLOADS_SET ||
-	    (offloads & ~(nic->features & NIC_GUEST_OFFLOADS)) != 0)
+	if ((offloads & ~(nic->features & NIC_GUEST_OFFLOADS)) != 0)
 		return -EINVAL;
 	pthread_mutex_lock(&nic->lock);
 	nic->guest_offloads = offloads;
@@ -220,44 +201,12 @@ coalescing_get(const struct command *cmd, uint64_t offset, struct nic_coalescing
 	return 0;
 }
 
-/* Of one virtqueue, whose number and a reserved field come first (5.1.6.5.7). */
 static int
-coalescing_of_queue(struct command *cmd)
-{
-	const uint32_t head = 2 * sizeof(uint16_t);
-	struct nic *nic = cmd->nic;
-	struct nic_coalescing coal;
-	uint32_t le[2];
-	uint16_t vq;
-
-	if (!NIC_HAS(nic->features, VIRTIO_NET_F_VQ_NOTF_COAL) || data_le16(cmd, 0, &vq) < 0 ||
-	    vq >= (NIC_HAS(nic->features, VIRTIO_NET_F_MQ) ? 2 * nic->pairs : 2))
-		return -EINVAL;
-	if (cmd->code == VIRTIO_NET_CTRL_NOTF_COAL_VQ_SET) {
-		if (coalescing_get(cmd, head, &coal) < 0)
-			return -EINVAL;
-		nic_moderation_set(nic, vq, 1, &coal);
-		return 0;
-	}
-	coal = nic->coalescing[vq];
-	le[0] = rte_cpu_to_le_32(coal.max_packets);
-	le[1] = rte_cpu_to_le_32(coal.max_usecs);
-	cmd->result_len = head + sizeof(le);
-	memset(cmd->result, 0, sizeof(cmd->result));
-	memcpy(cmd->result, &(uint16_t){ rte_cpu_to_le_16(vq) }, sizeof(vq));
-	memcpy(cmd->result + head, le, sizeof(le));
-	return 0;
-}
-
-static int
-coalescing(struct command *cmd)
+coalescing_set(struct command *cmd)
 {
 	struct nic_coalescing coal;
 
-	if (cmd->code == VIRTIO_NET_CTRL_NOTF_COAL_VQ_SET ||
-	    cmd->code == VIRTIO_NET_CTRL_NOTF_COAL_VQ_GET)
-		return coalescing_of_queue(cmd);
-	if (cmd->code > VIRTIO_NET_CTRL_NOTF_COAL_RX_SET || coalescing_get(cmd, 0, &coal) < 0)
+	if (coalescing_get(cmd, 0, &coal) < 0)
 		return -EINVAL;
 	/* virtqueues that transmit have odd numbers */
 	nic_moderation_set(cmd->nic, cmd->code == VIRTIO_NET_CTRL_NOTF_COAL_TX_SET ? 1 : 0,
@@ -265,29 +214,85 @@ coalescing(struct command *cmd)
 	return 0;
 }
 
+/* The virtqueue that a command is for: it has to be one that carries packets. */
+static int
+coalescing_queue_get(const struct command *cmd, uint16_t *vq)
+{
+	const struct nic *nic = cmd->nic;
+
+	if (data_le16(cmd, 0, vq) < 0 || !nic_device_carries(nic, *vq))
+		return -EINVAL;
+	return 0;
+}
+
+/* Of one virtqueue, whose number and a reserved field come first (5.1.6.5.7). */
+static int
+coalescing_queue_set(struct command *cmd)
+{
+	struct nic_coalescing coal;
+	uint16_t vq;
+
+	if (coalescing_queue_get(cmd, &vq) < 0 ||
+	    coalescing_get(cmd, 2 * sizeof(uint16_t), &coal) < 0)
+		return -EINVAL;
+	nic_moderation_set(cmd->nic, vq, 1, &coal);
+	return 0;
+}
+
+static int
+coalescing_queue_tell(struct command *cmd)
+{
+	const struct nic_coalescing *coal;
+	uint32_t le[2];
+	uint16_t vq;
+
+	if (coalescing_queue_get(cmd, &vq) < 0)
+		return -EINVAL;
+	coal = &cmd->nic->coalescing[vq];
+	le[0] = rte_cpu_to_le_32(coal->max_packets);
+	le[1] = rte_cpu_to_le_32(coal->max_usecs);
+	RTE_BUILD_BUG_ON(sizeof(le) > sizeof(cmd->result));
+	memcpy(cmd->result, le, sizeof(le));
+	cmd->result_len = sizeof(le);
+	return 0;
+}
+
 /* ----------------------------------------------------------------- dispatch */
 
-/** The classes, and the features without which they do not exist. */
+/** Commands, and the features without which they do not exist (5.1.6.5). */
 static const struct {
-	int (*run)(struct command *cmd);
+	uint8_t class, first, last; /**< codes */
 	uint8_t feature;
-} classes[] = {
-	[VIRTIO_NET_CTRL_RX] = { rx_mode, VIRTIO_NET_F_CTRL_RX },
-	[VIRTIO_NET_CTRL_MAC] = { mac, VIRTIO_NET_F_CTRL_VQ },
-	[VIRTIO_NET_CTRL_VLAN] = { vlan, VIRTIO_NET_F_CTRL_VLAN },
-	[VIRTIO_NET_CTRL_ANNOUNCE] = { announce, VIRTIO_NET_F_GUEST_ANNOUNCE },
-	[VIRTIO_NET_CTRL_MQ] = { queue_pairs, VIRTIO_NET_F_MQ },
-	[VIRTIO_NET_CTRL_GUEST_OFFLOADS] = { guest_offloads, VIRTIO_NET_F_CTRL_GUEST_OFFLOADS },
-	[VIRTIO_NET_CTRL_NOTF_COAL] = { coalescing, VIRTIO_NET_F_NOTF_COAL },
+	int (*run)(struct command *cmd);
+} commands[] = {
+#define COMMANDS(class_, first_, last_, feature_, run_) \
+	{ VIRTIO_NET_CTRL_ ## class_, VIRTIO_NET_CTRL_ ## class_ ## _ ## first_, \
+	  VIRTIO_NET_CTRL_ ## class_ ## _ ## last_, VIRTIO_NET_F_ ## feature_, run_ }
+	COMMANDS(RX, PROMISC, ALLMULTI, CTRL_RX, rx_mode),
+	COMMANDS(RX, ALLUNI, NOBCAST, CTRL_RX_EXTRA, rx_mode),
+	COMMANDS(MAC, TABLE_SET, TABLE_SET, CTRL_RX, mac_tables),
+	COMMANDS(MAC, ADDR_SET, ADDR_SET, CTRL_MAC_ADDR, mac_address),
+	COMMANDS(VLAN, ADD, DEL, CTRL_VLAN, vlan),
+	COMMANDS(ANNOUNCE, ACK, ACK, GUEST_ANNOUNCE, announce),
+	COMMANDS(MQ, VQ_PAIRS_SET, VQ_PAIRS_SET, MQ, queue_pairs),
+	COMMANDS(GUEST_OFFLOADS, SET, SET, CTRL_GUEST_OFFLOADS, guest_offloads),
+	COMMANDS(NOTF_COAL, TX_SET, RX_SET, NOTF_COAL, coalescing_set),
+	COMMANDS(NOTF_COAL, VQ_SET, VQ_SET, VQ_NOTF_COAL, coalescing_queue_set),
+	COMMANDS(NOTF_COAL, VQ_GET, VQ_GET, VQ_NOTF_COAL, coalescing_queue_tell),
+#undef COMMANDS
 };
 
 static int
 command_run(struct command *cmd, uint8_t class)
 {
-	if (class >= RTE_DIM(classes) || classes[class].run == NULL ||
-	    !NIC_HAS(cmd->nic->features, classes[class].feature))
-		return -EINVAL;
-	return classes[class].run(cmd);
+	size_t i;
+
+	for (i = 0; i < RTE_DIM(commands); i++)
+		if (commands[i].class == class && cmd->code >= commands[i].first &&
+		    cmd->code <= commands[i].last)
+			return NIC_HAS(cmd->nic->features, commands[i].feature) ?
+				commands[i].run(cmd) : -EOPNOTSUPP;
+	return -EOPNOTSUPP;
 }
 
 /* One command: bytes written to the driver. */

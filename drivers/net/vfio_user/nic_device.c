@@ -185,11 +185,10 @@ features_ok(struct rte_virtio_dev *dev, uint64_t features, void *priv)
 
 /* ------------------------------------------------------------------ queues */
 
-/* Whether a virtqueue carries packets: it is live, and no control queue. */
-static bool
-carries(const struct nic *nic, uint16_t vq)
+bool
+nic_device_carries(const struct nic *nic, uint16_t vq)
 {
-	if (!nic->live[vq])
+	if (vq >= RTE_DIM(nic->live) || !nic->live[vq])
 		return false;
 	return vq < 2 || (NIC_HAS(nic->features, VIRTIO_NET_F_MQ) && vq < 2 * nic->pairs);
 }
@@ -213,7 +212,7 @@ attach_rx(struct nic *nic, uint16_t i)
 
 	if (q == NULL)
 		return false;
-	if (carries(nic, 2 * i + 1))
+	if (nic_device_carries(nic, 2 * i + 1))
 		vq = rte_virtio_dev_queue(nic->dev, 2 * i + 1);
 	moderation_load(&q->moderation, &nic->coalescing[2 * i + 1]);
 	if (vq == q->vq)
@@ -235,7 +234,7 @@ attach_tx(struct nic *nic, uint16_t i)
 	if (q == NULL)
 		return false;
 	/* 5.1.6.5.5: the device must not use receive queues that were not asked for */
-	if (carries(nic, 2 * i) && i < nic->active_pairs)
+	if (nic_device_carries(nic, 2 * i) && i < nic->active_pairs)
 		vq = rte_virtio_dev_queue(nic->dev, 2 * i);
 	moderation_load(&q->moderation, &nic->coalescing[2 * i]);
 	NIC_SET(q->guest_offloads, nic->guest_offloads);
@@ -304,44 +303,46 @@ notify(struct rte_virtio_dev *dev, uint16_t queue, void *priv)
 		nic_ctrl_run(nic, rte_virtio_dev_queue(dev, queue));
 }
 
-static void
-reset(struct rte_virtio_dev *dev, void *priv)
-{
-	struct nic *nic = priv;
-
-	RTE_SET_USED(dev);
-	pthread_mutex_lock(&nic->lock);
-	nic->features = 0;
-	nic->active_pairs = 1;
-	nic->resets++;
-	nic_filter_reset(&nic->filter);
-	pthread_mutex_unlock(&nic->lock);
-	nic_moderation_reset(nic);
-	nic_device_mac_set(nic, &nic->conf.mac);
-}
-
 /* ----------------------------------------------------------- configuration */
 
-void
-nic_device_config(struct nic *nic, size_t offset, const void *data, size_t len)
+/* Locked: the library wants changes one at a time. */
+static void
+config_set(struct nic *nic, size_t offset, const void *data, size_t len)
 {
 	if (nic->dev != NULL)
 		rte_virtio_dev_config_set(nic->dev, (uint32_t)offset, data, (uint32_t)len);
 }
 
 void
-nic_device_mac_set(struct nic *nic, const struct rte_ether_addr *addr)
+nic_device_config(struct nic *nic, size_t offset, const void *data, size_t len)
 {
+	pthread_mutex_lock(&nic->lock);
+	config_set(nic, offset, data, len);
+	pthread_mutex_unlock(&nic->lock);
+}
+
+/* Locked. The driver is told only of what is new. */
+static void
+mac_set(struct nic *nic, const struct rte_ether_addr *addr)
+{
+	const size_t offset = offsetof(struct virtio_net_config, mac);
 	struct rte_ether_addr now;
 
-	if (nic->dev == NULL || rte_virtio_dev_config_get(nic->dev,
-			offsetof(struct virtio_net_config, mac), &now, sizeof(now)) < 0)
-		return;
 	rte_ether_addr_copy(addr, &nic->mac_addr);
 	nic_filter_mac_set(&nic->filter, addr);
-	if (!rte_is_same_ether_addr(&now, addr))
-		nic_device_config(nic, offsetof(struct virtio_net_config, mac), addr,
-				  sizeof(*addr));
+	if (nic->dev == NULL ||
+	    rte_virtio_dev_config_get(nic->dev, (uint32_t)offset, &now, sizeof(now)) < 0 ||
+	    rte_is_same_ether_addr(&now, addr))
+		return;
+	config_set(nic, offset, addr, sizeof(*addr));
+}
+
+void
+nic_device_mac_set(struct nic *nic, const struct rte_ether_addr *addr)
+{
+	pthread_mutex_lock(&nic->lock);
+	mac_set(nic, addr);
+	pthread_mutex_unlock(&nic->lock);
 }
 
 /* The link, and whether the guest is asked to announce itself. Locked. */
@@ -352,8 +353,31 @@ status_update(struct nic *nic)
 		(nic->started ? VIRTIO_NET_S_LINK_UP : 0) |
 		(nic->announce ? VIRTIO_NET_S_ANNOUNCE : 0));
 
-	nic_device_config(nic, offsetof(struct virtio_net_config, status), &status,
-			  sizeof(status));
+	config_set(nic, offsetof(struct virtio_net_config, status), &status, sizeof(status));
+}
+
+void
+nic_device_mac_give(struct nic *nic, const struct rte_ether_addr *addr)
+{
+	pthread_mutex_lock(&nic->lock);
+	/* with each start, ethdev gives again what there is */
+	if (!rte_is_same_ether_addr(addr, &nic->mac_addr)) {
+		rte_ether_addr_copy(addr, &nic->conf.mac);
+		mac_set(nic, addr);
+		/* without the feature the driver learns it when it starts */
+		nic->announce = NIC_HAS(nic->features, VIRTIO_NET_F_GUEST_ANNOUNCE);
+		status_update(nic);
+	}
+	pthread_mutex_unlock(&nic->lock);
+}
+
+void
+nic_device_announced(struct nic *nic)
+{
+	pthread_mutex_lock(&nic->lock);
+	nic->announce = false;
+	status_update(nic);
+	pthread_mutex_unlock(&nic->lock);
 }
 
 void
@@ -366,20 +390,22 @@ nic_device_link(struct nic *nic, bool up)
 	nic_device_attach(nic);
 }
 
-int
-nic_device_announce(struct nic *nic, bool wanted)
+static void
+reset(struct rte_virtio_dev *dev, void *priv)
 {
-	int ret = 0;
+	struct nic *nic = priv;
 
+	RTE_SET_USED(dev);
 	pthread_mutex_lock(&nic->lock);
-	if (wanted && !NIC_HAS(nic->features, VIRTIO_NET_F_GUEST_ANNOUNCE)) {
-		ret = -ENOTSUP; /* who has the address learns it when the driver starts */
-	} else if (nic->announce != wanted) {
-		nic->announce = wanted;
-		status_update(nic);
-	}
+	nic->features = 0;
+	nic->active_pairs = 1;
+	NIC_ADD(nic->resets, 1);
+	nic->announce = false;
+	nic_filter_reset(&nic->filter);
+	mac_set(nic, &nic->conf.mac);
+	status_update(nic);
 	pthread_mutex_unlock(&nic->lock);
-	return ret;
+	nic_moderation_reset(nic);
 }
 
 static void
@@ -393,8 +419,10 @@ config_init(struct nic *nic)
 	};
 
 	memcpy(config.mac, &nic->conf.mac, sizeof(config.mac));
-	nic_device_config(nic, 0, &config, sizeof(config));
-	nic_device_mac_set(nic, &nic->conf.mac);
+	pthread_mutex_lock(&nic->lock);
+	config_set(nic, 0, &config, sizeof(config));
+	mac_set(nic, &nic->conf.mac);
+	pthread_mutex_unlock(&nic->lock);
 }
 
 /* ------------------------------------------------------------ start, stop */
@@ -497,15 +525,19 @@ queues_forget(struct nic *nic)
 void
 nic_device_stop(struct nic *nic)
 {
-	struct rte_virtio_dev *dev = nic->dev;
+	struct rte_virtio_dev *dev;
 
 	control_release(nic);
+	/* who looks at it in other threads does so under the lock */
+	pthread_mutex_lock(&nic->lock);
+	dev = nic->dev;
+	nic->dev = NULL;
+	pthread_mutex_unlock(&nic->lock);
 	if (dev != NULL)
 		rte_virtio_dev_destroy(dev); /* and its server */
 	else
 		rte_vfio_user_server_destroy(nic->srv);
 	pthread_mutex_lock(&nic->lock);
-	nic->dev = NULL;
 	nic->srv = NULL;
 	queues_forget(nic);
 	nic->pairs = 0;

@@ -322,14 +322,7 @@ never_off(struct rte_eth_dev *eth)
 static int
 mac_addr_set(struct rte_eth_dev *eth, struct rte_ether_addr *addr)
 {
-	struct nic *nic = nic_of(eth);
-
-	/* ethdev sets the present one at each start: it may be the guest's choice */
-	if (rte_is_same_ether_addr(addr, &nic->mac_addr))
-		return 0;
-	rte_ether_addr_copy(addr, &nic->conf.mac);
-	nic_device_mac_set(nic, addr);
-	nic_device_announce(nic, true);
+	nic_device_mac_give(nic_of(eth), addr);
 	return 0;
 }
 
