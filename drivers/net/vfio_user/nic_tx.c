@@ -82,26 +82,38 @@ packets_send(struct nic_tx_queue *q, struct rte_virtio_ring *ring, struct rte_mb
 	return done;
 }
 
-/* How many of the first packets the guest wants to have. */
-static inline uint16_t
-wanted_by_guest(const struct nic_filter *filter, struct rte_mbuf **pkts, uint16_t nb)
+static bool
+is_wanted(const struct nic_filter *filter, const struct rte_mbuf *m)
 {
 	struct {
 		struct rte_ether_hdr eth;
 		struct rte_vlan_hdr vlan;
 	} copy;
-	const void *hdr;
-	uint32_t len;
+	uint32_t len = RTE_MIN(m->pkt_len, sizeof(copy));
+	const void *hdr = rte_pktmbuf_read(m, 0, len, &copy);
+
+	/* a tag that will be inserted is judged, too */
+	if ((m->ol_flags & RTE_MBUF_F_TX_VLAN) != 0 && len >= sizeof(copy.eth)) {
+		memmove(&copy.eth, hdr, sizeof(copy.eth));
+		copy.eth.ether_type = RTE_BE16(RTE_ETHER_TYPE_VLAN);
+		copy.vlan.vlan_tci = rte_cpu_to_be_16(m->vlan_tci);
+		hdr = &copy;
+		len = sizeof(copy);
+	}
+	return nic_filter_pass(filter, hdr, len);
+}
+
+/* How many of the first packets the guest wants to have. */
+static inline uint16_t
+wanted_by_guest(const struct nic_filter *filter, struct rte_mbuf **pkts, uint16_t nb)
+{
 	uint16_t i;
 
 	if (likely(nic_filter_is_open(filter)))
 		return nb;
-	for (i = 0; i < nb; i++) {
-		len = RTE_MIN(pkts[i]->pkt_len, sizeof(copy));
-		hdr = rte_pktmbuf_read(pkts[i], 0, len, &copy);
-		if (!nic_filter_pass(filter, hdr, len))
+	for (i = 0; i < nb; i++)
+		if (!is_wanted(filter, pkts[i]))
 			break;
-	}
 	return i;
 }
 
