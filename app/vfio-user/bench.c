@@ -35,6 +35,7 @@ struct bench_job {
 	struct pokes write; /* one at most */
 	uint64_t map_size;
 	double *samples;
+	double *unmaps; /* their times, while those of the maps are in samples */
 	json_t *rows;
 	/* of the pipelined measurement */
 	uint32_t outstanding;
@@ -218,14 +219,13 @@ bench_map(struct bench_job *job)
 	struct dma_memory mem = { .nb = 1, .size = job->map_size, .iova = UINT64_C(1) << 32,
 				  .stride = job->map_size };
 	struct rte_vfio_user_dma_range range = { .iova = mem.iova, .size = mem.size };
-	double start = now_us(), before, *unmaps;
+	double start = now_us(), before;
 	struct rte_vfio_user_dma_map map;
 	uint32_t nb = 0;
 	int ret;
 
 	dma_memory_create(&mem);
 	map = dma_memory_map(&mem, 0);
-	unmaps = xcalloc(SAMPLES_MAX, sizeof(*unmaps));
 	do {
 		before = now_us();
 		ret = rte_vfio_user_client_dma_map(job->s.client, &map, 1);
@@ -234,14 +234,13 @@ bench_map(struct bench_job *job)
 			fail(ret, "%s: mapping %" PRIu64 " bytes", job->s.path, map.size);
 		before = now_us();
 		ret = rte_vfio_user_client_dma_unmap(job->s.client, &range, 1);
-		unmaps[nb++] = now_us() - before;
+		job->unmaps[nb++] = now_us() - before;
 		if (ret < 0)
 			fail(ret, "%s: unmapping", job->s.path);
 	} while (nb < SAMPLES_MAX && goes_on(job, start));
 	show_latency(job, "map", nb);
-	memcpy(job->samples, unmaps, nb * sizeof(*unmaps));
+	memcpy(job->samples, job->unmaps, nb * sizeof(*job->unmaps));
 	show_latency(job, "unmap", nb);
-	free(unmaps);
 	dma_memory_destroy(&mem);
 }
 
@@ -289,6 +288,7 @@ bench_run(int argc, char **argv)
 	parse_options(&job, argc, argv);
 	session_open(&job.s, cmd_words(&cmd_bench, argc, argv, 1, 1)[0]);
 	job.samples = xcalloc(SAMPLES_MAX, sizeof(*job.samples));
+	job.unmaps = xcalloc(SAMPLES_MAX, sizeof(*job.unmaps));
 	job.rows = json_object();
 	signals_catch();
 	bench_read(&job);
@@ -307,6 +307,7 @@ bench_run(int argc, char **argv)
 	else
 		json_decref(job.rows);
 	free(job.samples);
+	free(job.unmaps);
 	session_close(&job.s);
 	return STATUS_OK;
 }
