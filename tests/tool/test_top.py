@@ -275,13 +275,16 @@ def read_terminal(fd, until, seconds=helpers.LIMIT):
     return text.decode().replace("\r\n", "\n")
 
 
-def test_terminal(tool, demo):
+def test_terminal(tool, demo, tmp_path):
     """Each table takes the place of the one before, and no more than there is."""
+    folder = tmp_path / "dpdk"  # other processes would take the few lines
+    folder.mkdir()
+    (folder / "demo").symlink_to(demo.folder)
     master, slave = pty.openpty()
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 6, 60, 0, 0))
     # pylint: disable=consider-using-with
-    proc = subprocess.Popen([str(tool.path), "top", "-i", "0.1"], stdin=slave, stdout=slave,
-                            stderr=slave)
+    proc = subprocess.Popen([str(tool.path), "top", "-i", "0.1", "--dir", str(folder)],
+                            stdin=slave, stdout=slave, stderr=slave)
     os.close(slave)
     text = read_terminal(master, 3)
     proc.send_signal(signal.SIGTERM)

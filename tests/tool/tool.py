@@ -52,6 +52,14 @@ class Run:
         return done
 
 
+def reason(done, status):
+    """The only line that a run which failed has said."""
+    assert done.status == status, done
+    lines = done.err.splitlines()
+    assert len(lines) == 1 and lines[0].startswith("dpdk-vfio-user: "), done
+    return lines[0]
+
+
 class Tool:
     """The program."""
 
@@ -84,11 +92,7 @@ class Tool:
 
     def fails(self, status, *words, **options):
         """A run that must fail, with one line of reason; that line."""
-        done = self(*words, **options)
-        assert done.status == status, done
-        lines = done.err.splitlines()
-        assert len(lines) == 1 and lines[0].startswith("dpdk-vfio-user: "), done
-        return lines[0]
+        return reason(self(*words, **options), status)
 
 
 class Server:
