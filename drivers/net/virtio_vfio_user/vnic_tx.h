@@ -17,6 +17,8 @@
 
 #include <errno.h>
 
+#include <rte_prefetch.h>
+
 #include "vnic_offload.h"
 #include "vnic_queue.h"
 
@@ -36,24 +38,48 @@ struct vnic_tx_seg {
 	uint32_t len;
 };
 
-/** mbufs on their way back to their pools. */
+/** mbufs on their way back to a pool. */
 struct vnic_tx_free {
+	struct rte_mempool *pool;
 	uint16_t nb;
 	struct rte_mbuf *mbufs[VNIC_BURST];
 };
 
 static inline void
-vnic_tx_free_flush(struct vnic_tx_free *list)
+vnic_tx_free_init(struct vnic_tx_free *list)
 {
-	rte_pktmbuf_free_bulk(list->mbufs, list->nb);
+	list->pool = NULL;
 	list->nb = 0;
 }
 
 static inline void
+vnic_tx_free_flush(struct vnic_tx_free *list)
+{
+	if (list->nb != 0)
+		rte_mempool_put_bulk(list->pool, (void **)list->mbufs, list->nb);
+	list->nb = 0;
+}
+
+/*
+ * The device has read the packet, so its first line is shared by two caches. Who gets
+ * the mbuf next writes there: most likely soon, as pools give back first what came
+ * last. The line is fetched for that beside the work on the next mbufs.
+ */
+static inline void
 vnic_tx_free_add(struct vnic_tx_free *list, struct rte_mbuf *m)
 {
-	if (list->nb == VNIC_BURST)
+	rte_prefetch0_write(RTE_PTR_ADD(m->buf_addr, RTE_PKTMBUF_HEADROOM));
+	if (unlikely(m->nb_segs != 1)) {
+		rte_pktmbuf_free(m);
+		return;
+	}
+	m = rte_pktmbuf_prefree_seg(m);
+	if (unlikely(m == NULL))
+		return;
+	if (unlikely(list->nb == VNIC_BURST || list->pool != m->pool)) {
 		vnic_tx_free_flush(list);
+		list->pool = m->pool;
+	}
 	list->mbufs[list->nb++] = m;
 }
 

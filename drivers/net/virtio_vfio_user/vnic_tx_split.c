@@ -45,12 +45,12 @@ vnic_tx_split_reclaim(struct vnic_queue *q)
 	uint16_t idx;
 	uint32_t id;
 
+	vnic_tx_free_init(&list);
 	idx = rte_le_to_cpu_16(__atomic_load_n(&q->split.used->idx, __ATOMIC_ACQUIRE));
 	if (unlikely((uint16_t)(idx - q->used) > q->nb_bufs)) {
 		vnic_queue_break(q, "used index", idx);
 		return;
 	}
-	list.nb = 0;
 	while (q->used != idx) {
 		id = used_id(q, q->used);
 		m = vnic_tx_take(q, id);
