@@ -2,6 +2,7 @@
  * Copyright(c) 2026 dpdk-vfio-user contributors
  */
 
+#include <errno.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -18,6 +19,8 @@ on_event(uint16_t id, enum rte_eth_event_type event, void *arg, void *ret)
 	RTE_SET_USED(ret);
 	if (event == RTE_ETH_EVENT_INTR_LSC)
 		COUNT(port->lsc);
+	else if (event == RTE_ETH_EVENT_INTR_RMV)
+		COUNT(port->rmv);
 	else if (event == RTE_ETH_EVENT_QUEUE_STATE)
 		COUNT(port->queue_state);
 	else
@@ -26,21 +29,26 @@ on_event(uint16_t id, enum rte_eth_event_type event, void *arg, void *ret)
 }
 
 static const enum rte_eth_event_type events[] = {
-	RTE_ETH_EVENT_INTR_LSC, RTE_ETH_EVENT_QUEUE_STATE, RTE_ETH_EVENT_VF_MBOX,
+	RTE_ETH_EVENT_INTR_LSC, RTE_ETH_EVENT_INTR_RMV, RTE_ETH_EVENT_QUEUE_STATE,
+	RTE_ETH_EVENT_VF_MBOX,
 };
 
-int
-port_probe(struct pmd_port *port, unsigned int i, const char *args)
+static int
+probe(struct pmd_port *port, const char *driver, const char *key, unsigned int i,
+      const char *args)
 {
 	char all[512];
 	size_t k;
+	int ret;
 
 	memset(port, 0, sizeof(*port));
-	snprintf(port->name, sizeof(port->name), "net_vfio_user%u", i);
+	snprintf(port->name, sizeof(port->name), "%s%u", driver, i);
 	snprintf(port->path, sizeof(port->path), "%s/%u", pmd_folder, i);
-	snprintf(all, sizeof(all), "iface=%s%s", port->path, args);
+	snprintf(all, sizeof(all), "%s=%s%s", key, port->path, args);
 	port->id = RTE_MAX_ETHPORTS;
-	DO(rte_vdev_init(port->name, all));
+	ret = rte_vdev_init(port->name, all);
+	if (ret < 0)
+		return ret;
 	DO(rte_eth_dev_get_port_by_name(port->name, &port->id));
 	for (k = 0; k < RTE_DIM(events); k++)
 		DO(rte_eth_dev_callback_register(port->id, events[k], on_event, port));
@@ -48,15 +56,35 @@ port_probe(struct pmd_port *port, unsigned int i, const char *args)
 }
 
 int
+port_probe(struct pmd_port *port, unsigned int i, const char *args)
+{
+	int ret = probe(port, "net_vfio_user", "iface", i, args);
+
+	port->listens = true;
+	return ret;
+}
+
+int
+port_probe_driver(struct pmd_port *port, unsigned int i, const char *args)
+{
+	return probe(port, "net_virtio_vfio_user", "path", i, args);
+}
+
+int
 port_start(struct pmd_port *port, uint16_t queues, const struct rte_eth_conf *conf)
 {
 	static const struct rte_eth_conf plain = { .intr_conf.lsc = 1 };
 	uint16_t i;
+	int ret;
 
 	port->queues = queues;
-	DO(rte_eth_dev_configure(port->id, queues, queues, conf != NULL ? conf : &plain));
+	ret = rte_eth_dev_configure(port->id, queues, queues, conf != NULL ? conf : &plain);
+	if (ret < 0)
+		return ret;
 	for (i = 0; i < queues; i++) {
-		DO(rte_eth_rx_queue_setup(port->id, i, 0, SOCKET_ID_ANY, NULL, pmd_pool));
+		ret = rte_eth_rx_queue_setup(port->id, i, 0, SOCKET_ID_ANY, NULL, pmd_pool);
+		if (ret < 0)
+			return ret;
 		DO(rte_eth_tx_queue_setup(port->id, i, 0, SOCKET_ID_ANY, NULL));
 	}
 	return rte_eth_dev_start(port->id);
@@ -82,7 +110,7 @@ port_remove(struct pmd_port *port)
 	rte_eth_dev_stop(port->id);
 	DO(rte_vdev_uninit(port->name));
 	port->id = RTE_MAX_ETHPORTS;
-	TEST_ASSERT(access(port->path, F_OK) < 0, "the socket is still there");
+	TEST_ASSERT(!port->listens || access(port->path, F_OK) < 0, "the socket is still there");
 	return TEST_SUCCESS;
 }
 
@@ -104,4 +132,17 @@ port_link(const struct pmd_port *port)
 
 	return rte_eth_link_get_nowait(port->id, &link) == 0 &&
 		link.link_status == RTE_ETH_LINK_UP;
+}
+
+int
+port_wait_link(const struct pmd_port *port, bool up)
+{
+	uint32_t left;
+
+	for (left = 10000; left > 0; left--) {
+		if (port_link(port) == up)
+			return 0;
+		usleep(1000);
+	}
+	return -ETIMEDOUT;
 }

@@ -7,7 +7,7 @@
 
 /**
  * @file
- * Ports of net_vfio_user, as an application has them
+ * Ports of both drivers, as an application has them
  */
 
 #include <stdint.h>
@@ -19,14 +19,21 @@
 /** A port, and the events that came. */
 struct pmd_port {
 	char name[32];
-	char path[96]; /**< of its socket */
+	char path[96]; /**< of its socket, which has its number */
+	bool listens; /**< on it */
 	uint16_t id;
 	uint16_t queues; /**< pairs, once started */
-	uint32_t lsc, queue_state, mbox; /**< events; atomic */
+	uint32_t lsc, rmv, queue_state, mbox; /**< events; atomic */
 };
 
-/** Probe number i with these arguments ("" or ",KEY=VALUE..."); iface is added. */
+/**
+ * Probe number i of net_vfio_user with these arguments ("" or ",KEY=VALUE..."); iface
+ * is added.
+ */
 int port_probe(struct pmd_port *port, unsigned int i, const char *args);
+
+/** The same of net_virtio_vfio_user; path is added. */
+int port_probe_driver(struct pmd_port *port, unsigned int i, const char *args);
 
 /** Configure, set up the queues and start it; conf may be NULL. */
 int port_start(struct pmd_port *port, uint16_t queues, const struct rte_eth_conf *conf);
@@ -42,5 +49,8 @@ uint64_t port_xstat(const struct pmd_port *port, const char *name);
 
 /** Whether the link is up. */
 bool port_link(const struct pmd_port *port);
+
+/** Wait until it is, or is not: 0 or -ETIMEDOUT. */
+int port_wait_link(const struct pmd_port *port, bool up);
 
 #endif /* PMD_PORT_H */

@@ -32,6 +32,26 @@ remove_all(const char *folder)
 	nftw(folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 }
 
+/* The name in the folder of runtime files. */
+static void
+file_prefix(char *buf, size_t len, pid_t pid)
+{
+	snprintf(buf, len, "vfio-user-test-%d", pid);
+}
+
+void
+pmd_remove_runtime(pid_t pid)
+{
+	char path[256], *slash;
+
+	snprintf(path, sizeof(path), "%s", rte_eal_get_runtime_dir());
+	slash = strrchr(path, '/');
+	if (slash == NULL)
+		return;
+	file_prefix(slash + 1, sizeof(path) - (slash + 1 - path), pid);
+	remove_all(path);
+}
+
 static void
 fini(void)
 {
@@ -47,14 +67,14 @@ fini(void)
 static int
 init(void)
 {
-	char prefix[64];
+	char prefix[64] = "--file-prefix=";
 	char *args[] = {
 		(char *)(uintptr_t)"vfio-user-test-pmd", (char *)(uintptr_t)"--no-huge",
 		(char *)(uintptr_t)"-m", (char *)(uintptr_t)"256",
 		(char *)(uintptr_t)"--no-pci", prefix, (char *)(uintptr_t)"--log-level=lib.eal:4",
 	};
 
-	snprintf(prefix, sizeof(prefix), "--file-prefix=vfio-user-test-%d", getpid());
+	file_prefix(prefix + strlen(prefix), sizeof(prefix) - strlen(prefix), getpid());
 	snprintf(pmd_folder, sizeof(pmd_folder), "/tmp/vfio-user-test-pmd-XXXXXX");
 	TEST_ASSERT_NOT_NULL(mkdtemp(pmd_folder), "%s: %s", pmd_folder, strerror(errno));
 	TEST_ASSERT(rte_eal_init(RTE_DIM(args), args) >= 0, "EAL: %s", rte_strerror(rte_errno));

@@ -11,6 +11,7 @@
  */
 
 #include <stdbool.h>
+#include <sys/types.h>
 
 #include <rte_mempool.h>
 
@@ -31,6 +32,9 @@ extern char pmd_folder[64];
  * when the program ends.
  */
 int pmd_setup(void);
+
+/** Remove what the EAL of another process of this program left, that was killed. */
+void pmd_remove_runtime(pid_t pid);
 
 /** Mbufs that are not in the pool. */
 unsigned int pmd_mbufs_used(void);

@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright(c) 2026 dpdk-vfio-user contributors
+ */
+
+/* net_virtio_vfio_user with net_vfio_user at the other end, in one process. */
+
+#include <string.h>
+
+#include "pmd_pair.h"
+
+#define MAX_QUEUES 16u
+#define SHORT 1514u
+/* Longer than a buffer: not cut into segments. */
+#define WHOLE FRAME_MAX
+
+static struct pmd_pair pair;
+
+static int
+setup(void)
+{
+	memset(&pair, 0, sizeof(pair));
+	pair_init(&pair);
+	return TEST_SUCCESS;
+}
+
+static void
+teardown(void)
+{
+	pair_remove(&pair);
+}
+
+/* Frames both ways over all queues, then stop and count what is left. */
+static int
+exchange(const char *device, const char *driver, uint16_t queues, const struct rte_eth_conf *conf,
+	 const struct pmd_traffic *traffic, uint32_t nb)
+{
+	uint16_t i;
+
+	TEST_ASSERT_SUCCESS(pair_start(&pair, device, driver, queues, conf), "%s, %s", device,
+			    driver);
+	for (i = 0; i < queues; i++) {
+		TEST_ASSERT_SUCCESS(pmd_transfer(&pair.driver, &pair.device, i, traffic, nb),
+				    "%s, %s: sent by queue %u", device, driver, i);
+		TEST_ASSERT_SUCCESS(pmd_transfer(&pair.device, &pair.driver, i, traffic, nb),
+				    "%s, %s: received by queue %u", device, driver, i);
+	}
+	pair_remove(&pair);
+	TEST_ASSERT_EQUAL(pmd_mbufs_used(), 0, "%s, %s", device, driver);
+	return TEST_SUCCESS;
+}
+
+/* All combinations of the features of rings that either side can leave out. */
+static int
+test_features(void)
+{
+	const struct pmd_traffic traffic = { 1, SHORT, WHOLE };
+	char device[128], driver[128];
+	uint32_t bits;
+
+	for (bits = 0; bits < 64; bits++) {
+		snprintf(device, sizeof(device), ",packed=%u,in_order=%u,event_idx=1", bits & 1,
+			 bits >> 1 & 1);
+		snprintf(driver, sizeof(driver),
+			 ",indirect=%u,event_idx=%u,notify_data=%u,in_order=%u,queue_size=128",
+			 bits >> 2 & 1, bits >> 3 & 1, bits >> 4 & 1, bits >> 5 & 1);
+		DO(exchange(device, driver, 1, NULL, &traffic, 500));
+	}
+	return TEST_SUCCESS;
+}
+
+/* Long frames in many buffers, and short ones in many segments. */
+static int
+test_segments(void)
+{
+	const struct pmd_traffic traffic[] = {
+		{ 1000, 9000, WHOLE },
+		{ 2000, 9000, 1500 },
+		{ 3000, 200, 100 },
+	};
+	const struct rte_eth_conf conf = {
+		.rxmode.mtu = 9000,
+		.rxmode.offloads = RTE_ETH_RX_OFFLOAD_SCATTER,
+		.txmode.offloads = RTE_ETH_TX_OFFLOAD_MULTI_SEGS,
+	};
+	char device[64], driver[64];
+	uint32_t bits, i;
+
+	for (bits = 0; bits < 8; bits++) {
+		snprintf(device, sizeof(device), ",mtu=9000,packed=%u,in_order=%u", bits & 1,
+			 bits >> 1 & 1);
+		snprintf(driver, sizeof(driver), ",indirect=%u", bits >> 2 & 1);
+		for (i = 0; i < RTE_DIM(traffic); i++)
+			DO(exchange(device, driver, 1, &conf, &traffic[i], 500));
+	}
+	return TEST_SUCCESS;
+}
+
+static int
+test_queues(void)
+{
+	const struct pmd_traffic traffic = { 4000, SHORT, WHOLE };
+	char device[64], driver[64];
+	uint16_t nb;
+
+	for (nb = 1; nb <= MAX_QUEUES; nb++) {
+		snprintf(device, sizeof(device), ",queues=%u,packed=%u", MAX_QUEUES, nb % 2);
+		snprintf(driver, sizeof(driver), ",queues=%u,queue_size=64", MAX_QUEUES);
+		DO(exchange(device, driver, nb, NULL, &traffic, 200));
+	}
+	return TEST_SUCCESS;
+}
+
+/* The rings wrap many times. */
+static int
+test_many(void)
+{
+	const uint32_t nb = pmd_long() ? 50000000 : 200000;
+	const struct pmd_traffic traffic = { 5000, 300, WHOLE };
+
+	DO(exchange(",packed=1", ",queue_size=64", 1, NULL, &traffic, nb));
+	return exchange(",packed=0", ",queue_size=64", 1, NULL, &traffic, nb);
+}
+
+/* Stop and start with frames in the rings. */
+static int
+test_start_stop(void)
+{
+	const struct pmd_traffic traffic = { 6000, SHORT, WHOLE };
+	const uint32_t nb = pmd_long() ? 1000 : 50;
+	uint32_t i;
+
+	DO(pair_start(&pair, "", ",queue_size=128", 1, NULL));
+	for (i = 0; i < nb; i++) {
+		TEST_ASSERT_SUCCESS(pmd_transfer(&pair.driver, &pair.device, 0, &traffic, 40),
+				    "round %u", i);
+		TEST_ASSERT_SUCCESS(pmd_transfer(&pair.device, &pair.driver, 0, &traffic, 40),
+				    "round %u", i);
+		pmd_send(&pair.driver, 0, &traffic, i % 64);
+		pmd_send(&pair.device, 0, &traffic, i % 61);
+		DO(rte_eth_dev_stop(pair.driver.id));
+		while (pmd_drain(&pair.device) != 0)
+			;
+		DO(rte_eth_dev_start(pair.driver.id));
+		DO(pair_wait_links(&pair, true));
+	}
+	pair_remove(&pair);
+	TEST_ASSERT_EQUAL(pmd_mbufs_used(), 0, "");
+	return TEST_SUCCESS;
+}
+
+/* Two pairs at a time: one control thread for both drivers. */
+static int
+test_two_pairs(void)
+{
+	const struct pmd_traffic traffic = { 7000, SHORT, WHOLE };
+	struct pmd_pair other = { .number = 1 };
+	int ret;
+
+	pair_init(&other);
+	DO(pair_start(&pair, "", "", 1, NULL));
+	ret = pair_start(&other, ",packed=0", "", 1, NULL);
+	if (ret == 0)
+		ret = pmd_transfer(&pair.driver, &pair.device, 0, &traffic, 1000);
+	if (ret == 0)
+		ret = pmd_transfer(&other.device, &other.driver, 0, &traffic, 1000);
+	pair_remove(&pair);
+	if (ret == 0)
+		ret = pmd_transfer(&other.driver, &other.device, 0, &traffic, 1000);
+	pair_remove(&other);
+	DO(ret);
+	TEST_ASSERT_EQUAL(pmd_mbufs_used(), 0, "");
+	return TEST_SUCCESS;
+}
+
+static struct unit_test_suite suite = {
+	.suite_name = "net_virtio_vfio_user with net_vfio_user",
+	.setup = pmd_setup,
+	.unit_test_cases = {
+		TEST_CASE_ST(setup, teardown, test_features),
+		TEST_CASE_ST(setup, teardown, test_segments),
+		TEST_CASE_ST(setup, teardown, test_queues),
+		TEST_CASE_ST(setup, teardown, test_many),
+		TEST_CASE_ST(setup, teardown, test_start_stop),
+		TEST_CASE_ST(setup, teardown, test_two_pairs),
+		TEST_CASES_END()
+	},
+};
+
+static int
+test_vnic_loop(void)
+{
+	return unit_test_suite_runner(&suite);
+}
+
+REGISTER_TEST_COMMAND(vnic_loop_autotest, test_vnic_loop);
