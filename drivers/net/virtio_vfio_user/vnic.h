@@ -15,7 +15,8 @@
  * - vnic_port.c: bringing a port up and down
  * - vnic_queue.c: virtqueues; vnic_ctrl.c: the control queue
  * - vnic_rx_*.c, vnic_tx*.c: the data path; vnic_offload.c: packet headers
- * - vnic_filter.c: which packets the device is asked for
+ * - vnic_filter.c: which packets the device is asked for; vnic_announce.c: the frame
+ *   that tells a network where the port is
  * - vnic_intr.c: interrupts; vnic_reconnect.c: a device that goes and comes
  * - vnic_thread.c: the control thread; vnic_stats.c: counters
  *
@@ -27,6 +28,9 @@
  * allocates memory holds it and waits for the device, which may be in the same
  * process. Events of a port are reported in the EAL's interrupt thread. Bursts
  * take no lock, see vnic_queue.h.
+ *
+ * Processes. The connection is the primary process'. Secondary ones see the
+ * counters, which lie in shared memory, and no pointer to anything else.
  */
 
 #include <pthread.h>
@@ -73,6 +77,7 @@ struct vnic_port {
 	struct vnic_filter filter;
 	bool started; /**< by the application */
 	bool up; /**< the device works */
+	bool guarded; /**< against truncated memory */
 	bool gone; /**< that it does not come back was reported */
 	struct rte_eth_link link_state; /**< as the device says */
 	uint64_t restarts; /**< times that the device was set up again */
@@ -91,15 +96,15 @@ struct vnic_port {
 
 /** The queue of the device for a queue of ethdev, or NULL. */
 static inline struct vnic_queue *
-vnic_rxq(const struct vnic_port *port, uint16_t i)
+vnic_rxq(const struct rte_eth_dev *eth, uint16_t i)
 {
-	return i < port->eth->data->nb_rx_queues ? port->eth->data->rx_queues[i] : NULL;
+	return i < eth->data->nb_rx_queues ? eth->data->rx_queues[i] : NULL;
 }
 
 static inline struct vnic_queue *
-vnic_txq(const struct vnic_port *port, uint16_t i)
+vnic_txq(const struct rte_eth_dev *eth, uint16_t i)
 {
-	return i < port->eth->data->nb_tx_queues ? port->eth->data->tx_queues[i] : NULL;
+	return i < eth->data->nb_tx_queues ? eth->data->tx_queues[i] : NULL;
 }
 
 #endif /* VNIC_H */

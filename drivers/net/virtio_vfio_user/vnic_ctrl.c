@@ -227,7 +227,8 @@ vnic_ctrl_command(struct vnic_port *port, uint8_t class, uint8_t cmd, const void
 		return -E2BIG;
 	mem->request.class = class;
 	mem->request.cmd = cmd;
-	memcpy(mem->request.data, data, len);
+	if (len != 0)
+		memcpy(mem->request.data, data, len);
 	mem->ack = VIRTIO_NET_ERR;
 	if (ctrl->packed)
 		put_packed(ctrl, len + 2);

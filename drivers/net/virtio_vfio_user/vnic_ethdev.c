@@ -11,6 +11,7 @@
 #include <rte_errno.h>
 #include <rte_kvargs.h>
 #include <rte_malloc.h>
+#include <rte_vfio_user_sigbus.h>
 
 #include "vnic.h"
 #include "vnic_features.h"
@@ -156,8 +157,8 @@ mtu_set(struct rte_eth_dev *eth, uint16_t mtu)
 	int ret = 0;
 
 	for (i = 0; i < eth->data->nb_rx_queues && ret == 0; i++)
-		if (vnic_rxq(port, i) != NULL)
-			ret = check_fit(port, vnic_rxq(port, i), mtu);
+		if (vnic_rxq(port->eth, i) != NULL)
+			ret = check_fit(port, vnic_rxq(port->eth, i), mtu);
 	return ret;
 }
 
@@ -354,8 +355,8 @@ release(struct vnic_port *port)
 	rte_vfio_user_client_destroy(port->pci.client);
 	vnic_ctrl_fini(port);
 	pthread_mutex_destroy(&port->lock);
-	eth->data->dev_private = NULL; /* ethdev would free it as memory of the EAL */
-	free(port);
+	if (port->guarded)
+		rte_vfio_user_sigbus_disable();
 }
 
 static int
@@ -363,8 +364,6 @@ dev_close(struct rte_eth_dev *eth)
 {
 	struct vnic_port *port = eth->data->dev_private;
 
-	if (rte_eal_process_type() != RTE_PROC_PRIMARY)
-		return 0;
 	if (port->started)
 		dev_stop(eth);
 	release(port);
@@ -401,6 +400,25 @@ static const struct eth_dev_ops ops = {
 	.set_mc_addr_list = vnic_filter_mc_list,
 	.vlan_filter_set = vnic_filter_vlan,
 	.vlan_offload_set = vnic_filter_vlan_offload,
+	.stats_get = vnic_stats_get,
+	.stats_reset = vnic_stats_reset,
+	.xstats_get = vnic_xstats_get,
+	.xstats_get_names = vnic_xstats_names,
+	.xstats_reset = vnic_stats_reset,
+};
+
+/* In secondary processes: as the primary one has left it. */
+static int
+link_known(struct rte_eth_dev *eth, int wait_to_complete)
+{
+	RTE_SET_USED(eth);
+	RTE_SET_USED(wait_to_complete);
+	return 0;
+}
+
+static const struct eth_dev_ops secondary_ops = {
+	.dev_infos_get = dev_info,
+	.link_update = link_known,
 	.stats_get = vnic_stats_get,
 	.stats_reset = vnic_stats_reset,
 	.xstats_get = vnic_xstats_get,
@@ -466,6 +484,12 @@ init_port(struct vnic_port *port)
 	int ret;
 
 	pthread_mutex_init(&port->lock, NULL);
+	/* doorbells lie in memory that the device can truncate */
+	ret = rte_vfio_user_sigbus_enable();
+	port->guarded = ret == 0;
+	if (ret < 0)
+		VNIC_LOG(WARNING, "%s: a device that truncates its memory kills this process: %s",
+			 port->name, strerror(-ret));
 	port->pci.name = port->name;
 	port->pci.timeout_ms = port->conf.timeout_ms;
 	ret = vnic_intr_init(port);
@@ -491,19 +515,14 @@ create(struct rte_vdev_device *vdev, const struct vnic_conf *conf)
 	struct vnic_port *port;
 	int ret;
 
-	eth = rte_eth_vdev_allocate(vdev, 0);
+	eth = rte_eth_vdev_allocate(vdev, sizeof(*port));
 	if (eth == NULL)
 		return -ENOMEM;
-	port = calloc(1, sizeof(*port));
-	if (port == NULL) {
-		rte_eth_dev_release_port(eth);
-		return -ENOMEM;
-	}
+	port = eth->data->dev_private;
 	port->eth = eth;
 	port->name = eth->data->name;
 	port->conf = *conf;
 	port->config_fd = -1;
-	eth->data->dev_private = port;
 	eth->data->dev_flags |= RTE_ETH_DEV_INTR_LSC | RTE_ETH_DEV_INTR_RMV |
 				RTE_ETH_DEV_AUTOFILL_QUEUE_XSTATS;
 	ret = init_port(port);
@@ -520,17 +539,33 @@ create(struct rte_vdev_device *vdev, const struct vnic_conf *conf)
 }
 
 static int
+probe_secondary(struct rte_vdev_device *vdev)
+{
+	const char *name = rte_vdev_device_name(vdev);
+	struct rte_eth_dev *eth = rte_eth_dev_attach_secondary(name);
+
+	if (eth == NULL) {
+		VNIC_LOG(ERR, "%s: not a port of the primary process", name);
+		return -ENODEV;
+	}
+	VNIC_LOG(NOTICE, "%s: statistics only, this is a secondary process", name);
+	eth->dev_ops = &secondary_ops;
+	eth->device = &vdev->device;
+	eth->rx_pkt_burst = rte_eth_pkt_burst_dummy;
+	eth->tx_pkt_burst = rte_eth_pkt_burst_dummy;
+	rte_eth_dev_probing_finish(eth);
+	return 0;
+}
+
+static int
 probe(struct rte_vdev_device *vdev)
 {
 	const char *name = rte_vdev_device_name(vdev);
 	struct vnic_conf conf;
 	int ret;
 
-	if (rte_eal_process_type() != RTE_PROC_PRIMARY) {
-		VNIC_LOG(ERR, "%s: only the primary process has the connection to the device; "
-			 "secondary processes are not supported", name);
-		return -ENOTSUP;
-	}
+	if (rte_eal_process_type() != RTE_PROC_PRIMARY)
+		return probe_secondary(vdev);
 	ret = vnic_conf_parse(&conf, name, rte_vdev_device_args(vdev));
 	if (ret < 0)
 		return ret;
@@ -546,7 +581,11 @@ detach(struct rte_vdev_device *vdev)
 {
 	struct rte_eth_dev *eth = rte_eth_dev_allocated(rte_vdev_device_name(vdev));
 
-	return eth == NULL ? 0 : rte_eth_dev_close(eth->data->port_id);
+	if (eth == NULL)
+		return 0;
+	if (rte_eal_process_type() != RTE_PROC_PRIMARY)
+		return rte_eth_dev_release_port(eth);
+	return rte_eth_dev_close(eth->data->port_id);
 }
 
 static struct rte_vdev_driver driver = {

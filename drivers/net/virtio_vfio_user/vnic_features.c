@@ -22,15 +22,16 @@
 /* What goes over the control queue. */
 #define CTRL (VNIC_BIT(VIRTIO_NET_F_CTRL_VQ) | VNIC_BIT(VIRTIO_NET_F_CTRL_RX) | \
 	      VNIC_BIT(VIRTIO_NET_F_CTRL_RX_EXTRA) | VNIC_BIT(VIRTIO_NET_F_CTRL_MAC_ADDR) | \
-	      VNIC_BIT(VIRTIO_NET_F_MQ))
+	      VNIC_BIT(VIRTIO_NET_F_MQ) | VNIC_BIT(VIRTIO_NET_F_GUEST_ANNOUNCE))
 
 /* Drop those whose condition the device does not offer (5.1.3.1). */
 static uint64_t
 consistent(uint64_t features)
 {
 	if (!VNIC_HAS(features, VIRTIO_NET_F_CTRL_VQ))
-		features &= ~(CTRL | VNIC_BIT(VIRTIO_NET_F_CTRL_VLAN) |
-			      VNIC_BIT(VIRTIO_NET_F_GUEST_ANNOUNCE));
+		features &= ~(CTRL | VNIC_BIT(VIRTIO_NET_F_CTRL_VLAN));
+	if (!VNIC_HAS(features, VIRTIO_NET_F_STATUS))
+		features &= ~VNIC_BIT(VIRTIO_NET_F_GUEST_ANNOUNCE);
 	if (!VNIC_HAS(features, VIRTIO_NET_F_CTRL_RX))
 		features &= ~VNIC_BIT(VIRTIO_NET_F_CTRL_RX_EXTRA);
 	if (!VNIC_HAS(features, VIRTIO_NET_F_CSUM))

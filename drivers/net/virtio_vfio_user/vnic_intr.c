@@ -67,7 +67,7 @@ vnic_intr_wake(struct vnic_port *port)
 	uint16_t i;
 
 	for (i = 0; i < port->eth->data->nb_rx_queues; i++) {
-		q = vnic_rxq(port, i);
+		q = vnic_rxq(port->eth, i);
 		if (q != NULL && q->intr_fd >= 0)
 			vnic_pci_signal(q->intr_fd);
 	}
@@ -162,7 +162,7 @@ vnic_intr_setup(struct vnic_port *port)
 			drop_rx_fds(port);
 	}
 	for (i = 0; i < data->nb_rx_queues && ret == 0; i++) {
-		q = vnic_rxq(port, i);
+		q = vnic_rxq(port->eth, i);
 		q->intr_fd = nb == 0 ? -1 : port->rx_fds[i];
 		q->vector = nb == 0 ? VIRTIO_MSI_NO_VECTOR : 1 + i;
 	}

@@ -10,6 +10,7 @@
 #include <linux/virtio_pci.h>
 
 #include "vnic.h"
+#include "vnic_announce.h"
 #include "vnic_features.h"
 #include "vnic_intr.h"
 #include "vnic_port.h"
@@ -168,6 +169,8 @@ vnic_port_link_read(struct vnic_port *port)
 	if (ret < 0)
 		return ret;
 	take_link(port, &config);
+	if ((rte_le_to_cpu_16(config.status) & VIRTIO_NET_S_ANNOUNCE) != 0)
+		vnic_announce(port);
 	return vnic_port_link_set(port);
 }
 
@@ -179,10 +182,10 @@ all_queues(const struct vnic_port *port, struct vnic_queue **queues)
 	uint32_t i, nb = 0;
 
 	for (i = 0; i < VNIC_MAX_PAIRS; i++) {
-		if (vnic_rxq(port, i) != NULL)
-			queues[nb++] = vnic_rxq(port, i);
-		if (vnic_txq(port, i) != NULL)
-			queues[nb++] = vnic_txq(port, i);
+		if (vnic_rxq(port->eth, i) != NULL)
+			queues[nb++] = vnic_rxq(port->eth, i);
+		if (vnic_txq(port->eth, i) != NULL)
+			queues[nb++] = vnic_txq(port->eth, i);
 	}
 	return nb;
 }

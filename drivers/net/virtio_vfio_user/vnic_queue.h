@@ -34,6 +34,7 @@
 #include <rte_branch_prediction.h>
 #include <rte_byteorder.h>
 #include <rte_common.h>
+#include <rte_ether.h>
 #include <rte_mbuf.h>
 
 #include "vnic_pci.h"
@@ -93,6 +94,7 @@ struct vnic_queue {
 	uint64_t seq; /**< odd inside of a section */
 	bool live; /**< bursts may use it */
 	bool stale; /**< there are buffers of a former ring */
+	bool announce; /**< Tx of queue 0: a frame is to be sent; atomic */
 	bool packed, in_order, indirect, event_idx, notify_data;
 	bool offload; /**< headers say something */
 	bool mergeable;
@@ -123,7 +125,7 @@ struct vnic_queue {
 	uint16_t *slots; /**< Tx, by id: descriptors of the buffer */
 	uint16_t *next; /**< Tx of split rings, by id: the next one of a chain */
 	struct vnic_tx_area *areas; /**< Tx, by id */
-	struct rte_mempool *pool; /**< Rx */
+	struct rte_mempool *pool; /**< Rx; Tx: for the frame that announces the port */
 	/* Rx: a packet of which buffers are missing, or NULL. */
 	struct rte_mbuf *head, *tail;
 	uint16_t nb_missing;
@@ -140,6 +142,7 @@ struct vnic_queue {
 	bool intr_on; /**< Rx: the application sleeps; atomic */
 	int intr_fd; /**< Rx: what wakes it, or -1; the port's */
 	uint16_t vector;
+	struct rte_ether_addr announce_mac;
 	struct vnic_counters base; /**< of the last reset of the statistics */
 } __rte_cache_aligned;
 

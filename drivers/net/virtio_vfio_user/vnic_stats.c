@@ -86,30 +86,28 @@ add_tx(const struct vnic_queue *q, uint16_t i, struct rte_eth_stats *stats)
 int
 vnic_stats_get(struct rte_eth_dev *eth, struct rte_eth_stats *stats)
 {
-	const struct vnic_port *port = eth->data->dev_private;
 	uint16_t i;
 
 	for (i = 0; i < eth->data->nb_rx_queues; i++)
-		if (vnic_rxq(port, i) != NULL)
-			add_rx(vnic_rxq(port, i), i, stats);
+		if (vnic_rxq(eth, i) != NULL)
+			add_rx(vnic_rxq(eth, i), i, stats);
 	for (i = 0; i < eth->data->nb_tx_queues; i++)
-		if (vnic_txq(port, i) != NULL)
-			add_tx(vnic_txq(port, i), i, stats);
+		if (vnic_txq(eth, i) != NULL)
+			add_tx(vnic_txq(eth, i), i, stats);
 	return 0;
 }
 
 int
 vnic_stats_reset(struct rte_eth_dev *eth)
 {
-	const struct vnic_port *port = eth->data->dev_private;
 	uint16_t i;
 
 	for (i = 0; i < eth->data->nb_rx_queues; i++)
-		if (vnic_rxq(port, i) != NULL)
-			vnic_rxq(port, i)->base = vnic_rxq(port, i)->count;
+		if (vnic_rxq(eth, i) != NULL)
+			vnic_rxq(eth, i)->base = vnic_rxq(eth, i)->count;
 	for (i = 0; i < eth->data->nb_tx_queues; i++)
-		if (vnic_txq(port, i) != NULL)
-			vnic_txq(port, i)->base = vnic_txq(port, i)->count;
+		if (vnic_txq(eth, i) != NULL)
+			vnic_txq(eth, i)->base = vnic_txq(eth, i)->count;
 	return 0;
 }
 
@@ -159,9 +157,9 @@ vnic_xstats_get(struct rte_eth_dev *eth, struct rte_eth_xstat *xstats, unsigned 
 		xstats[at].value = port_value(port, &port_counters[at]);
 	}
 	for (i = 0; i < eth->data->nb_rx_queues; i++)
-		at = add_values(xstats, at, vnic_rxq(port, i), rx_counters, RTE_DIM(rx_counters));
+		at = add_values(xstats, at, vnic_rxq(eth, i), rx_counters, RTE_DIM(rx_counters));
 	for (i = 0; i < eth->data->nb_tx_queues; i++)
-		at = add_values(xstats, at, vnic_txq(port, i), tx_counters, RTE_DIM(tx_counters));
+		at = add_values(xstats, at, vnic_txq(eth, i), tx_counters, RTE_DIM(tx_counters));
 	return at;
 }
 

@@ -19,6 +19,7 @@
 
 #include <rte_prefetch.h>
 
+#include "vnic_announce.h"
 #include "vnic_offload.h"
 #include "vnic_queue.h"
 
@@ -198,6 +199,17 @@ vnic_tx_odd(struct vnic_queue *q, struct vnic_tx_burst *burst, struct rte_mbuf *
 	return 1;
 }
 
+/** Put the frame that announces the port into a ring, if there is room. */
+static inline void
+vnic_tx_announce(struct vnic_queue *q, struct vnic_tx_burst *burst,
+		 const struct vnic_tx_ops *ops)
+{
+	struct rte_mbuf *m = q->nb_free == 0 ? NULL : vnic_announce_frame(q);
+
+	if (m != NULL)
+		ops->plain(q, burst, m, vnic_addr(vnic_tx_push(q, m)));
+}
+
 /** Put up to nb packets into a ring: how many are not the caller's any more. */
 static inline uint16_t
 vnic_tx_burst(struct vnic_queue *q, struct vnic_tx_burst *burst, struct rte_mbuf **pkts,
@@ -210,6 +222,8 @@ vnic_tx_burst(struct vnic_queue *q, struct vnic_tx_burst *burst, struct rte_mbuf
 
 	if (q->nb_free < RTE_MAX(q->threshold, nb))
 		ops->reclaim(q);
+	if (unlikely(q->announce))
+		vnic_tx_announce(q, burst, ops);
 	for (i = 0; i < nb && likely(q->live); i++) {
 		len = pkts[i]->pkt_len;
 		if (likely(vnic_tx_is_plain(pkts[i]) && q->nb_free != 0)) {
