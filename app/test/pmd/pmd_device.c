@@ -41,6 +41,19 @@ is_evil(struct pmd_device *d, uint16_t pair, enum pmd_evil evil)
 	return true;
 }
 
+/* Give a buffer back as another one, if there is another one. */
+static void
+push_twice(struct pmd_device *d, uint16_t pair, struct rte_virtio_ring *ring, uint16_t id,
+	   enum pmd_evil evil)
+{
+	struct rte_virtio_seg segs[MAX_SEGS];
+	struct rte_virtio_chain chain;
+
+	if (pair == 0 && GET(d->evil) == evil &&
+	    rte_virtio_ring_pop(ring, &chain, segs, MAX_SEGS) > 0 && is_evil(d, pair, evil))
+		rte_virtio_ring_push(ring, id, chain.slots, 64);
+}
+
 /*
  * Jump with the index of a split ring: where it lies is the standard's. The next
  * frame sets it right, so it is done until the driver has seen it.
@@ -68,9 +81,7 @@ take_frame(struct pmd_device *d, uint16_t pair, struct rte_virtio_ring *ring,
 	frame->len = rte_virtio_chain_read(&chain, 0, frame->bytes, MAX_FRAME);
 	id = is_evil(d, pair, PMD_EVIL_TX_ID) ? ring->size + 5 : chain.id;
 	rte_virtio_ring_push(ring, id, chain.slots, 0);
-	if (is_evil(d, pair, PMD_EVIL_TX_TWICE) &&
-	    rte_virtio_ring_pop(ring, &chain, segs, MAX_SEGS) > 0)
-		rte_virtio_ring_push(ring, id, chain.slots, 0);
+	push_twice(d, pair, ring, id, PMD_EVIL_TX_TWICE);
 	rte_virtio_ring_publish(ring);
 	jump(d, pair, ring, PMD_EVIL_TX_INDEX);
 	return frame->len;
@@ -138,9 +149,7 @@ give_frame(struct pmd_device *d, uint16_t pair, struct rte_virtio_ring *ring,
 		rte_virtio_ring_push(ring, id, chains[i].slots,
 				     written(d, pair, part, chains[i].write_len));
 	}
-	if (is_evil(d, pair, PMD_EVIL_RX_TWICE) &&
-	    rte_virtio_ring_pop(ring, &chains[1], &segs[1], 1) > 0)
-		rte_virtio_ring_push(ring, chains[0].id, chains[1].slots, 64);
+	push_twice(d, pair, ring, chains[0].id, PMD_EVIL_RX_TWICE);
 	rte_virtio_ring_publish(ring);
 	jump(d, pair, ring, PMD_EVIL_RX_INDEX);
 }
