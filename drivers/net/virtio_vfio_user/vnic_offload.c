@@ -58,41 +58,47 @@ vnic_offload_tx(const struct rte_mbuf *m, struct virtio_net_hdr_mrg_rxbuf *mrg)
 }
 
 /*
- * With segmentation DPDK's pseudo header has no length, for the segments will have
- * others. That of virtio has the length of the whole.
+ * The pseudo header's checksum, in place of the one that is to be computed. That of
+ * virtio has the length of the whole also with segmentation, unlike DPDK's own.
  */
-static int
-add_gso_length(struct rte_mbuf *m)
+static uint16_t
+pseudo_csum(const struct rte_mbuf *m)
 {
-	const bool tcp = (m->ol_flags & RTE_MBUF_F_TX_TCP_SEG) != 0;
-	const uint32_t l4 = m->l2_len + m->l3_len;
-	const uint32_t at = l4 + (tcp ? offsetof(struct rte_tcp_hdr, cksum) :
-				  offsetof(struct rte_udp_hdr, dgram_cksum));
-	uint32_t sum, len;
-	uint16_t cksum;
+	const void *l3 = rte_pktmbuf_mtod_offset(m, const void *, m->l2_len);
 
-	if (m->data_len < at + sizeof(cksum) || m->tso_segsz == 0)
-		return -EINVAL;
-	len = m->pkt_len - l4;
-	memcpy(&cksum, rte_pktmbuf_mtod_offset(m, void *, at), sizeof(cksum));
-	sum = cksum + rte_cpu_to_be_16(len & 0xffff) + rte_cpu_to_be_16(len >> 16);
-	sum = (sum & 0xffff) + (sum >> 16);
-	cksum = (uint16_t)((sum & 0xffff) + (sum >> 16));
-	memcpy(rte_pktmbuf_mtod_offset(m, void *, at), &cksum, sizeof(cksum));
-	return 0;
+	return (m->ol_flags & RTE_MBUF_F_TX_IPV6) != 0 ? rte_ipv6_phdr_cksum(l3, 0) :
+							 rte_ipv4_phdr_cksum(l3, 0);
+}
+
+static size_t
+csum_offset(const struct rte_mbuf *m)
+{
+	if ((m->ol_flags & RTE_MBUF_F_TX_TCP_SEG) != 0 ||
+	    (m->ol_flags & RTE_MBUF_F_TX_L4_MASK) == RTE_MBUF_F_TX_TCP_CKSUM)
+		return offsetof(struct rte_tcp_hdr, cksum);
+	return offsetof(struct rte_udp_hdr, dgram_cksum);
 }
 
 int
 vnic_offload_prepare(struct rte_mbuf *m)
 {
-	int ret;
+	const uint64_t l4 = m->ol_flags & RTE_MBUF_F_TX_L4_MASK;
+	const bool gso = (m->ol_flags & (RTE_MBUF_F_TX_TCP_SEG | RTE_MBUF_F_TX_UDP_SEG)) != 0;
+	const bool ip6 = (m->ol_flags & RTE_MBUF_F_TX_IPV6) != 0;
+	const size_t l3_min = ip6 ? sizeof(struct rte_ipv6_hdr) : sizeof(struct rte_ipv4_hdr);
+	size_t at;
+	uint16_t sum;
 
 	if ((m->ol_flags & VNIC_OFFLOAD_TX) == 0)
 		return 0;
-	ret = rte_net_intel_cksum_prepare(m);
-	if (ret == 0 && (m->ol_flags & (RTE_MBUF_F_TX_TCP_SEG | RTE_MBUF_F_TX_UDP_SEG)) != 0)
-		ret = add_gso_length(m);
-	return ret;
+	if (!gso && l4 != RTE_MBUF_F_TX_TCP_CKSUM && l4 != RTE_MBUF_F_TX_UDP_CKSUM)
+		return -ENOTSUP;
+	at = (size_t)m->l2_len + m->l3_len + csum_offset(m);
+	if (m->l3_len < l3_min || m->data_len < at + sizeof(sum) || (gso && m->tso_segsz == 0))
+		return -EINVAL;
+	sum = pseudo_csum(m);
+	memcpy(rte_pktmbuf_mtod_offset(m, void *, at), &sum, sizeof(sum));
+	return 0;
 }
 
 /* --------------------------------------------------------------- receive */
@@ -107,6 +113,9 @@ compute_csum(struct rte_mbuf *m, uint16_t start, uint32_t at)
 	    rte_raw_cksum_mbuf(m, start, m->pkt_len - start, &cksum) < 0)
 		return -EINVAL;
 	cksum = ~cksum;
+	/* of UDP, which it may be in a tunnel, 0 means that there is none */
+	if (cksum == 0 && at - start == offsetof(struct rte_udp_hdr, dgram_cksum))
+		cksum = UINT16_MAX;
 	memcpy(rte_pktmbuf_mtod_offset(m, void *, at), &cksum, sizeof(cksum));
 	return 0;
 }

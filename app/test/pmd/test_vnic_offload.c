@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright(c) 2026 dpdk-vfio-user contributors
+ */
+
+/* Checksums and segmentation between the two drivers. */
+
+#include <string.h>
+
+#include <rte_ip.h>
+#include <rte_tcp.h>
+#include <rte_udp.h>
+
+#include "pmd_pair.h"
+
+#define L4_OFFSET (sizeof(struct rte_ether_hdr) + sizeof(struct rte_ipv4_hdr))
+
+static struct pmd_pair pair;
+
+/* A packet: what it is of, and what is to be done with it. */
+struct packet {
+	uint8_t proto;
+	uint32_t payload;
+	uint64_t flags; /* of the mbuf */
+	uint16_t segsz;
+};
+
+static int
+setup(void)
+{
+	memset(&pair, 0, sizeof(pair));
+	pair_init(&pair);
+	return TEST_SUCCESS;
+}
+
+static void
+teardown(void)
+{
+	pair_remove(&pair);
+}
+
+/* Headers; the checksum of the payload's protocol is left out. */
+static void
+fill_headers(uint8_t *buf, const struct packet *p, uint32_t l4_len)
+{
+	struct rte_ether_hdr *eth = (struct rte_ether_hdr *)buf;
+	struct rte_ipv4_hdr *ip = (struct rte_ipv4_hdr *)(eth + 1);
+	struct rte_tcp_hdr *tcp = (struct rte_tcp_hdr *)(ip + 1);
+	struct rte_udp_hdr *udp = (struct rte_udp_hdr *)(ip + 1);
+
+	memset(buf, 0, L4_OFFSET + l4_len);
+	memset(&eth->dst_addr, 0xff, sizeof(eth->dst_addr));
+	eth->ether_type = rte_cpu_to_be_16(RTE_ETHER_TYPE_IPV4);
+	ip->version_ihl = RTE_IPV4_VHL_DEF;
+	ip->total_length = rte_cpu_to_be_16(sizeof(*ip) + l4_len + p->payload);
+	ip->time_to_live = 64;
+	ip->next_proto_id = p->proto;
+	ip->src_addr = rte_cpu_to_be_32(RTE_IPV4(10, 0, 0, 1));
+	ip->dst_addr = rte_cpu_to_be_32(RTE_IPV4(10, 0, 0, 2));
+	ip->hdr_checksum = rte_ipv4_cksum(ip);
+	if (p->proto == IPPROTO_TCP) {
+		tcp->data_off = sizeof(*tcp) / 4 << 4;
+		tcp->src_port = 1;
+	} else {
+		udp->src_port = 1;
+		udp->dgram_len = rte_cpu_to_be_16(l4_len + p->payload);
+	}
+}
+
+static struct rte_mbuf *
+make(const struct packet *p)
+{
+	const uint32_t l4_len = p->proto == IPPROTO_TCP ? sizeof(struct rte_tcp_hdr) :
+							  sizeof(struct rte_udp_hdr);
+	uint8_t buf[UINT16_MAX];
+	struct rte_mbuf *m;
+	uint32_t i;
+
+	fill_headers(buf, p, l4_len);
+	for (i = 0; i < p->payload; i++)
+		buf[L4_OFFSET + l4_len + i] = i * 7 + i / 256;
+	m = frame_to_mbuf(buf, L4_OFFSET + l4_len + p->payload, FRAME_MAX);
+	if (m == NULL)
+		return NULL;
+	m->l2_len = sizeof(struct rte_ether_hdr);
+	m->l3_len = sizeof(struct rte_ipv4_hdr);
+	m->l4_len = l4_len;
+	m->tso_segsz = p->segsz;
+	m->ol_flags |= p->flags | RTE_MBUF_F_TX_IPV4;
+	return m;
+}
+
+/* Send it, and receive it at the other end. */
+static int
+pass(const struct pmd_port *from, const struct pmd_port *to, const struct packet *p,
+     struct rte_mbuf **got)
+{
+	struct rte_mbuf *m = make(p);
+	uint16_t nb = 0;
+
+	TEST_ASSERT_NOT_NULL(m, "");
+	TEST_ASSERT_EQUAL(rte_eth_tx_prepare(from->id, 0, &m, 1), 1, "");
+	TEST_ASSERT_EQUAL(rte_eth_tx_burst(from->id, 0, &m, 1), 1, "");
+	WAIT_FOR((nb = rte_eth_rx_burst(to->id, 0, got, 1)) != 0);
+	return TEST_SUCCESS;
+}
+
+/* Whether its checksum is right, in the frame as it is or if it is completed. */
+static bool
+is_right(struct rte_mbuf *m, const struct packet *p, bool complete)
+{
+	const uint32_t at = L4_OFFSET + (p->proto == IPPROTO_TCP ?
+			offsetof(struct rte_tcp_hdr, cksum) :
+			offsetof(struct rte_udp_hdr, dgram_cksum));
+	uint16_t *field = rte_pktmbuf_mtod_offset(m, uint16_t *, at);
+	uint16_t raw;
+
+	if (complete) {
+		rte_raw_cksum_mbuf(m, L4_OFFSET, m->pkt_len - L4_OFFSET, &raw);
+		*field = ~raw;
+	}
+	return rte_ipv4_udptcp_cksum_mbuf_verify(m, rte_pktmbuf_mtod_offset(m,
+			const struct rte_ipv4_hdr *, sizeof(struct rte_ether_hdr)), L4_OFFSET) == 0;
+}
+
+static int
+check_csum(const struct pmd_port *from, const struct pmd_port *to, bool offload)
+{
+	const struct packet packets[] = {
+		{ IPPROTO_TCP, 777, RTE_MBUF_F_TX_TCP_CKSUM, 0 },
+		{ IPPROTO_UDP, 778, RTE_MBUF_F_TX_UDP_CKSUM, 0 },
+	};
+	struct rte_mbuf *m;
+	uint64_t flags;
+	uint32_t i;
+
+	for (i = 0; i < RTE_DIM(packets); i++) {
+		DO(pass(from, to, &packets[i], &m));
+		flags = m->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK;
+		if (offload)
+			TEST_ASSERT_EQUAL(flags, RTE_MBUF_F_RX_L4_CKSUM_NONE, "packet %u", i);
+		TEST_ASSERT(is_right(m, &packets[i], flags == RTE_MBUF_F_RX_L4_CKSUM_NONE),
+			    "packet %u", i);
+		rte_pktmbuf_free(m);
+	}
+	return TEST_SUCCESS;
+}
+
+/* Whoever receives may leave checksums to the one who sends, or not. */
+static int
+test_checksums(void)
+{
+	const uint64_t tx = RTE_ETH_TX_OFFLOAD_TCP_CKSUM | RTE_ETH_TX_OFFLOAD_UDP_CKSUM;
+	const uint64_t rx = RTE_ETH_RX_OFFLOAD_TCP_CKSUM | RTE_ETH_RX_OFFLOAD_UDP_CKSUM;
+	const char *const args[] = { ",packed=0", ",packed=1" };
+	struct rte_eth_conf conf = { .txmode.offloads = tx };
+	bool offload;
+	uint32_t i;
+
+	for (i = 0; i < 2 * RTE_DIM(args); i++) {
+		offload = i % 2 != 0;
+		conf.rxmode.offloads = offload ? rx : 0;
+		DO(pair_start(&pair, args[i / 2], "", 1, &conf));
+		DO(check_csum(&pair.driver, &pair.device, offload));
+		DO(check_csum(&pair.device, &pair.driver, offload));
+		pair_remove(&pair);
+		TEST_ASSERT_EQUAL(pmd_mbufs_used(), 0, "");
+	}
+	return TEST_SUCCESS;
+}
+
+static int
+check_gso(const struct pmd_port *from, const struct pmd_port *to)
+{
+	const struct packet packets[] = {
+		{ IPPROTO_TCP, 20000, RTE_MBUF_F_TX_TCP_SEG, 1448 },
+		{ IPPROTO_UDP, 20000, RTE_MBUF_F_TX_UDP_SEG, 1400 },
+	};
+	struct rte_mbuf *m;
+	uint32_t i;
+
+	for (i = 0; i < RTE_DIM(packets); i++) {
+		DO(pass(from, to, &packets[i], &m));
+		TEST_ASSERT((m->ol_flags & RTE_MBUF_F_RX_LRO) != 0, "packet %u", i);
+		TEST_ASSERT_EQUAL(m->tso_segsz, packets[i].segsz, "packet %u", i);
+		TEST_ASSERT(m->nb_segs > 1, "packet %u", i);
+		TEST_ASSERT(is_right(m, &packets[i], true), "packet %u", i);
+		rte_pktmbuf_free(m);
+	}
+	return TEST_SUCCESS;
+}
+
+/* Packets that are to be segmented, longer than any buffer. */
+static int
+test_segmentation(void)
+{
+	const struct rte_eth_conf conf = {
+		.rxmode.offloads = RTE_ETH_RX_OFFLOAD_TCP_LRO | RTE_ETH_RX_OFFLOAD_SCATTER |
+			RTE_ETH_RX_OFFLOAD_TCP_CKSUM | RTE_ETH_RX_OFFLOAD_UDP_CKSUM,
+		.txmode.offloads = RTE_ETH_TX_OFFLOAD_TCP_TSO | RTE_ETH_TX_OFFLOAD_UDP_TSO |
+			RTE_ETH_TX_OFFLOAD_TCP_CKSUM | RTE_ETH_TX_OFFLOAD_UDP_CKSUM |
+			RTE_ETH_TX_OFFLOAD_MULTI_SEGS,
+	};
+	const char *const args[] = { ",packed=0,tso=1", ",packed=1,tso=1" };
+	uint32_t i;
+
+	for (i = 0; i < RTE_DIM(args); i++) {
+		DO(pair_start(&pair, args[i], "", 1, &conf));
+		DO(check_gso(&pair.driver, &pair.device));
+		DO(check_gso(&pair.device, &pair.driver));
+		pair_remove(&pair);
+		TEST_ASSERT_EQUAL(pmd_mbufs_used(), 0, "");
+	}
+	return TEST_SUCCESS;
+}
+
+static struct unit_test_suite suite = {
+	.suite_name = "offloads of net_virtio_vfio_user with net_vfio_user",
+	.setup = pmd_setup,
+	.unit_test_cases = {
+		TEST_CASE_ST(setup, teardown, test_checksums),
+		TEST_CASE_ST(setup, teardown, test_segmentation),
+		TEST_CASES_END()
+	},
+};
+
+static int
+test_vnic_offload(void)
+{
+	return unit_test_suite_runner(&suite);
+}
+
+REGISTER_TEST_COMMAND(vnic_offload_autotest, test_vnic_offload);
