@@ -39,35 +39,72 @@ nic_offload_tx_capa(const struct nic_conf *conf)
 	return capa;
 }
 
-/* The checksum from an offset to the end, over the pseudo header's that is there. */
-static int
-checksum(const struct rte_mbuf *m, uint32_t start, uint32_t offset, uint16_t *sum)
+/*
+ * The sum of all bytes from an offset on. rte_raw_cksum_mbuf() of DPDK 22.11 loses
+ * carries where a segment begins at an odd place.
+ */
+static uint16_t
+sum_from(const struct rte_mbuf *m, uint32_t start)
 {
-	uint16_t raw;
+	uint32_t sum = 0, done = 0;
+	uint16_t part;
 
-	if (rte_raw_cksum_mbuf(m, start, m->pkt_len - start, &raw) < 0)
-		return -EINVAL;
-	*sum = (uint16_t)~raw;
+	for (; m != NULL; m = m->next) {
+		if (start >= m->data_len) {
+			start -= m->data_len;
+			continue;
+		}
+		part = rte_raw_cksum(rte_pktmbuf_mtod_offset(m, const void *, start),
+				     m->data_len - start);
+		sum += done & 1 ? rte_bswap16(part) : part;
+		done += m->data_len - start;
+		start = 0;
+	}
+	while (sum > UINT16_MAX)
+		sum = (sum & UINT16_MAX) + (sum >> 16);
+	return (uint16_t)sum;
+}
+
+/* The checksum from an offset to the end, over the pseudo header's that is there. */
+static uint16_t
+checksum(const struct rte_mbuf *m, uint32_t start, uint32_t offset)
+{
+	const uint16_t sum = (uint16_t)~sum_from(m, start);
+
 	/* of UDP, 0 means that there is none */
-	if (*sum == 0 && offset == offsetof(struct rte_udp_hdr, dgram_cksum))
-		*sum = UINT16_MAX;
-	return 0;
+	return sum == 0 && offset == offsetof(struct rte_udp_hdr, dgram_cksum) ?
+		UINT16_MAX : sum;
 }
 
 /* -------------------------------------------------------------- from guest */
 
-/* The checksum has to be completed: by the application, or here. */
-static int
+/* Whether it is the checksum of TCP or UDP that an application would look for. */
+static bool
+is_l4_checksum(const struct rte_mbuf *m, uint32_t start, uint32_t offset)
+{
+	const uint32_t type = m->packet_type & RTE_PTYPE_L4_MASK;
+
+	if (start != (uint32_t)m->l2_len + m->l3_len)
+		return false;
+	return (type == RTE_PTYPE_L4_TCP && offset == offsetof(struct rte_tcp_hdr, cksum)) ||
+		(type == RTE_PTYPE_L4_UDP && offset == offsetof(struct rte_udp_hdr, dgram_cksum));
+}
+
+/*
+ * The checksum has to be completed: by the application, or here, also if it is one
+ * inside of a tunnel.
+ */
+static void
 from_guest_csum(struct nic_rx_queue *q, struct rte_mbuf *m, uint32_t start, uint32_t offset)
 {
+	const bool l4 = is_l4_checksum(m, start, offset);
 	uint16_t sum;
 
-	if (!q->no_rx_cksum) {
+	if (l4 && !q->no_rx_cksum) {
 		m->ol_flags |= RTE_MBUF_F_RX_L4_CKSUM_NONE;
-		return 0;
+		return;
 	}
-	if (checksum(m, start, offset, &sum) < 0)
-		return -EINVAL;
+	sum = checksum(m, start, offset);
 	/* it may lie in any segment, and in two */
 	for (start += offset, offset = 0; offset < sizeof(sum); offset++) {
 		struct rte_mbuf *seg = m;
@@ -80,23 +117,32 @@ from_guest_csum(struct nic_rx_queue *q, struct rte_mbuf *m, uint32_t start, uint
 		*rte_pktmbuf_mtod_offset(seg, uint8_t *, at) = ((uint8_t *)&sum)[offset];
 	}
 	NIC_ADD(q->counters.causes[NIC_RX_CHECKSUMS], 1);
-	m->ol_flags |= RTE_MBUF_F_RX_L4_CKSUM_GOOD;
-	return 0;
+	if (l4)
+		m->ol_flags |= RTE_MBUF_F_RX_L4_CKSUM_GOOD;
 }
 
-/* The feature without which a type of segmentation is not there, or -1. */
-static int
-gso_feature(uint8_t type)
+/* Whether the features have a type of segmentation, and it is that of the packet. */
+static bool
+gso_fits(uint64_t features, uint8_t gso, uint32_t type)
 {
-	switch (type & ~VIRTIO_NET_HDR_GSO_ECN) {
+	const uint32_t l4 = type & RTE_PTYPE_L4_MASK;
+	/* what is not known, as behind three tags, is not judged */
+	const bool unknown = (type & RTE_PTYPE_L3_MASK) == 0;
+
+	if ((gso & VIRTIO_NET_HDR_GSO_ECN) != 0 && !NIC_HAS(features, VIRTIO_NET_F_HOST_ECN))
+		return false;
+	switch (gso & ~VIRTIO_NET_HDR_GSO_ECN) {
 	case VIRTIO_NET_HDR_GSO_TCPV4:
-		return VIRTIO_NET_F_HOST_TSO4;
+		return NIC_HAS(features, VIRTIO_NET_F_HOST_TSO4) &&
+			(unknown || (RTE_ETH_IS_IPV4_HDR(type) && l4 == RTE_PTYPE_L4_TCP));
 	case VIRTIO_NET_HDR_GSO_TCPV6:
-		return VIRTIO_NET_F_HOST_TSO6;
+		return NIC_HAS(features, VIRTIO_NET_F_HOST_TSO6) &&
+			(unknown || (RTE_ETH_IS_IPV6_HDR(type) && l4 == RTE_PTYPE_L4_TCP));
 	case VIRTIO_NET_HDR_GSO_UDP_L4:
-		return VIRTIO_NET_F_HOST_USO;
+		return NIC_HAS(features, VIRTIO_NET_F_HOST_USO) &&
+			(unknown || l4 == RTE_PTYPE_L4_UDP);
 	default:
-		return -1;
+		return false;
 	}
 }
 
@@ -104,10 +150,9 @@ static int
 from_guest_gso(const struct nic_rx_queue *q, struct rte_mbuf *m,
 	       const struct virtio_net_hdr_v1 *hdr, uint32_t headers)
 {
-	const int feature = gso_feature(hdr->gso_type);
 	const uint16_t size = rte_le_to_cpu_16(hdr->gso_size);
 
-	if (feature < 0 || !NIC_HAS(q->features, feature) || size == 0 ||
+	if (size == 0 || !gso_fits(q->features, hdr->gso_type, m->packet_type) ||
 	    (hdr->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM) == 0 || headers >= m->pkt_len)
 		return -EINVAL;
 	m->ol_flags |= RTE_MBUF_F_RX_LRO;
@@ -139,7 +184,7 @@ nic_offload_from_guest(struct nic_rx_queue *q, struct rte_mbuf *m,
 	if (hdr->gso_type != VIRTIO_NET_HDR_GSO_NONE)
 		ret = from_guest_gso(q, m, hdr, (uint32_t)lens.l2_len + lens.l3_len + lens.l4_len);
 	if (ret == 0 && (hdr->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM) != 0)
-		ret = from_guest_csum(q, m, start, offset);
+		from_guest_csum(q, m, start, offset);
 	return ret;
 }
 
@@ -220,11 +265,10 @@ pseudo_header_fix(const struct rte_mbuf *m, uint32_t start, uint32_t at,
 }
 
 static int
-to_guest_gso(const struct nic_tx_queue *q, const struct rte_mbuf *m, uint32_t start, uint32_t at,
+to_guest_gso(uint64_t taken, const struct rte_mbuf *m, uint32_t start, uint32_t at,
 	     struct nic_offload *offload)
 {
 	const bool v6 = (m->ol_flags & RTE_MBUF_F_TX_IPV6) != 0;
-	const uint64_t taken = NIC_GET(q->guest_offloads);
 	uint8_t type = v6 ? VIRTIO_NET_HDR_GSO_TCPV6 : VIRTIO_NET_HDR_GSO_TCPV4;
 	int feature = v6 ? VIRTIO_NET_F_GUEST_TSO6 : VIRTIO_NET_F_GUEST_TSO4;
 
@@ -232,7 +276,9 @@ to_guest_gso(const struct nic_tx_queue *q, const struct rte_mbuf *m, uint32_t st
 		type = VIRTIO_NET_HDR_GSO_UDP_L4;
 		feature = v6 ? VIRTIO_NET_F_GUEST_USO6 : VIRTIO_NET_F_GUEST_USO4;
 	}
-	if (!NIC_HAS(taken, feature) || m->tso_segsz == 0 || start + m->l4_len >= m->pkt_len)
+	/* a driver can switch checksums off alone, but that is nothing to take segments with */
+	if (!NIC_HAS(taken, feature) || !NIC_HAS(taken, VIRTIO_NET_F_GUEST_CSUM) ||
+	    m->tso_segsz == 0 || start + m->l4_len >= m->pkt_len)
 		return -EINVAL;
 	offload->hdr.gso_type = type;
 	offload->hdr.gso_size = rte_cpu_to_le_16(m->tso_segsz);
@@ -246,24 +292,23 @@ to_guest_l4(struct nic_tx_queue *q, const struct rte_mbuf *m, int offset,
 	    struct nic_offload *offload)
 {
 	const uint32_t start = (uint32_t)m->l2_len + m->l3_len, at = start + (uint32_t)offset;
-	uint16_t sum;
+	/* once: the driver may change it meanwhile */
+	const uint64_t taken = NIC_GET(q->guest_offloads);
 	int ret = 0;
 
 	if (at + sizeof(uint16_t) > m->pkt_len)
 		return -EINVAL;
 	if ((m->ol_flags & (RTE_MBUF_F_TX_TCP_SEG | RTE_MBUF_F_TX_UDP_SEG)) != 0)
-		ret = to_guest_gso(q, m, start, at, offload);
+		ret = to_guest_gso(taken, m, start, at, offload);
 	if (ret < 0)
 		return ret;
-	if (NIC_HAS(NIC_GET(q->guest_offloads), VIRTIO_NET_F_GUEST_CSUM)) {
+	if (NIC_HAS(taken, VIRTIO_NET_F_GUEST_CSUM)) {
 		offload->hdr.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM;
 		offload->hdr.csum_start = rte_cpu_to_le_16((uint16_t)start);
 		offload->hdr.csum_offset = rte_cpu_to_le_16((uint16_t)offset);
 		return 0;
 	}
-	if (checksum(m, start, (uint32_t)offset, &sum) < 0)
-		return -EINVAL;
-	patch_add(offload, at, sum);
+	patch_add(offload, at, checksum(m, start, (uint32_t)offset));
 	NIC_ADD(q->counters.causes[NIC_TX_CHECKSUMS], 1);
 	return 0;
 }

@@ -149,7 +149,7 @@ packet_take(struct nic_rx_queue *q, const struct rte_virtio_seg *segs, uint32_t 
 	m = packet_copy(q, &from, len - NIC_HDR_LEN);
 	if (m == NULL)
 		return -ENOMEM;
-	if (nic_offload_from_guest(q, m, &hdr) < 0) {
+	if (q->offloads && nic_offload_from_guest(q, m, &hdr) < 0) {
 		rte_pktmbuf_free(m);
 		NIC_ADD(q->counters.causes[NIC_RX_BAD_HEADER], 1);
 		return 0;
@@ -272,9 +272,15 @@ vlans_strip(struct rte_mbuf **pkts, uint16_t nb)
 {
 	uint16_t i;
 
-	for (i = 0; i < nb; i++)
-		if (rte_vlan_strip(pkts[i]) == 0)
-			pkts[i]->packet_type &= ~RTE_PTYPE_L2_MASK; /* was of the tagged one */
+	for (i = 0; i < nb; i++) {
+		/* rte_vlan_strip() does not look at the length */
+		if (pkts[i]->data_len < RTE_ETHER_HDR_LEN + RTE_VLAN_HLEN ||
+		    rte_vlan_strip(pkts[i]) < 0 || pkts[i]->packet_type == 0)
+			continue;
+		/* these were of the tagged one */
+		pkts[i]->packet_type &= ~RTE_PTYPE_L2_MASK;
+		pkts[i]->l2_len -= RTE_VLAN_HLEN;
+	}
 }
 
 uint16_t
