@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <ftw.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -64,20 +65,40 @@ fini(void)
 	remove_all(pmd_folder);
 }
 
+/* One lcore, on the first cpu; the program itself runs on all of them. */
+static int
+init_eal(char *prefix)
+{
+	char lcores[32];
+	char *args[] = {
+		(char *)(uintptr_t)"vfio-user-test-pmd", (char *)(uintptr_t)"--no-huge",
+		(char *)(uintptr_t)"-m", (char *)(uintptr_t)"256",
+		(char *)(uintptr_t)"--no-pci", prefix, lcores,
+		(char *)(uintptr_t)"--log-level=lib.eal:4",
+	};
+	cpu_set_t cpus;
+	int cpu = 0, ret;
+
+	TEST_ASSERT_SUCCESS(sched_getaffinity(0, sizeof(cpus), &cpus), "cpus");
+	while (!CPU_ISSET(cpu, &cpus))
+		cpu++;
+	snprintf(lcores, sizeof(lcores), "--lcores=0@%d", cpu);
+	ret = rte_eal_init(RTE_DIM(args), args);
+	TEST_ASSERT_SUCCESS(sched_setaffinity(0, sizeof(cpus), &cpus), "cpus");
+	return ret < 0 ? -rte_errno : 0;
+}
+
 static int
 init(void)
 {
 	char prefix[64] = "--file-prefix=";
-	char *args[] = {
-		(char *)(uintptr_t)"vfio-user-test-pmd", (char *)(uintptr_t)"--no-huge",
-		(char *)(uintptr_t)"-m", (char *)(uintptr_t)"256",
-		(char *)(uintptr_t)"--no-pci", prefix, (char *)(uintptr_t)"--log-level=lib.eal:4",
-	};
+	int ret;
 
 	file_prefix(prefix + strlen(prefix), sizeof(prefix) - strlen(prefix), getpid());
 	snprintf(pmd_folder, sizeof(pmd_folder), "/tmp/vfio-user-test-pmd-XXXXXX");
 	TEST_ASSERT_NOT_NULL(mkdtemp(pmd_folder), "%s: %s", pmd_folder, strerror(errno));
-	TEST_ASSERT(rte_eal_init(RTE_DIM(args), args) >= 0, "EAL: %s", rte_strerror(rte_errno));
+	ret = init_eal(prefix);
+	TEST_ASSERT_EQUAL(ret, 0, "EAL: %s", rte_strerror(-ret));
 	pmd_pool = rte_pktmbuf_pool_create("test", PMD_MBUFS, 256, 0, RTE_MBUF_DEFAULT_BUF_SIZE,
 					   SOCKET_ID_ANY);
 	TEST_ASSERT_NOT_NULL(pmd_pool, "mbufs: %s", rte_strerror(rte_errno));

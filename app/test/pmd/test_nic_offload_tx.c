@@ -277,7 +277,7 @@ check_prepared(void)
 static int
 test_prepared(void)
 {
-	static const uint32_t payloads[] = { 1, 1000, 30000 };
+	static const uint32_t payloads[] = { 1, 1000, 1900 }; /* one segment, as DPDK wants */
 	uint32_t i, kind;
 
 	for (kind = 0; kind < 8; kind++) {

@@ -15,6 +15,7 @@
 #include <virtio_net_compat.h>
 
 #include "nic.h"
+#include "nic_compat.h"
 #include "nic_ctrl.h"
 #include "nic_moderation.h"
 
@@ -30,6 +31,28 @@ static struct {
 	uint32_t users;
 } control = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
+static nic_thread_ret
+runner_create(void *error)
+{
+	control.runner = rte_vfio_user_runner_create("net-vfio-user");
+	*(int *)error = rte_errno;
+	return 0;
+}
+
+/*
+ * The runner's thread runs where its creator does, and that may be an lcore: a
+ * control thread is none, and lies where EAL wants such threads.
+ */
+static int
+control_start(void)
+{
+	int error = 0, ret = nic_thread_run("nic-control", runner_create, &error);
+
+	if (ret < 0)
+		return ret;
+	return control.runner == NULL ? -error : 0;
+}
+
 static int
 control_adopt(struct nic *nic)
 {
@@ -37,10 +60,8 @@ control_adopt(struct nic *nic)
 
 	pthread_mutex_lock(&control.lock);
 	if (control.users == 0)
-		control.runner = rte_vfio_user_runner_create("net-vfio-user");
-	if (control.runner == NULL)
-		ret = -rte_errno;
-	else
+		ret = control_start();
+	if (ret == 0)
 		control.users++;
 	pthread_mutex_unlock(&control.lock);
 	if (ret < 0)
