@@ -106,7 +106,7 @@ struct nic_moderation {
 	uint32_t max_packets; /**< most packets without interrupt; 0: no limit */
 	uint32_t packets; /**< waiting; data path */
 	uint64_t deadline; /**< TSC time of the interrupt that is owed; 0: none */
-	uint64_t told; /**< deadline that the alarm found passed */
+	uint64_t told; /**< deadline for which the alarm has sent the interrupt */
 };
 
 /** What a driver set for the interrupts of a virtqueue. */

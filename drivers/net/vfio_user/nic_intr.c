@@ -56,6 +56,8 @@ nic_intr_stop(struct nic *nic)
 
 	if (handle == NULL)
 		return;
+	/* EAL would take the next eventfds for ones that are watched already */
+	rte_intr_free_epoll_fd(handle);
 	rte_intr_vec_list_free(handle);
 	rte_intr_nb_efd_set(handle, 0);
 }

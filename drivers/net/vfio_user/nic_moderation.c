@@ -43,8 +43,7 @@ look(struct nic *nic, uint16_t vq, uint64_t now)
 	deadline = NIC_GET(moderation->deadline);
 	if (deadline == 0 || now < deadline || deadline == moderation->told)
 		return;
-	/* the data path does so, too, when it comes: it does not know of this */
-	moderation->told = deadline;
+	NIC_SET(moderation->told, deadline);
 	if (queue != NULL)
 		rte_virtio_queue_signal(queue);
 }
@@ -138,6 +137,11 @@ nic_moderation_run(struct rte_virtio_queue *vq, struct nic_moderation *moderatio
 	const uint32_t max = NIC_GET(moderation->max_packets);
 	uint64_t now;
 
+	if (moderation->deadline != 0 && moderation->deadline == NIC_GET(moderation->told)) {
+		/* the alarm has sent what was owed */
+		moderation->packets = 0;
+		NIC_SET(moderation->deadline, 0);
+	}
 	moderation->packets += nb;
 	if (moderation->packets == 0)
 		return;
