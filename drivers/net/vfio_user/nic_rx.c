@@ -26,6 +26,8 @@ stash_fill(struct nic_rx_queue *q, uint16_t wanted)
 	if (likely(rte_mempool_get_bulk(q->pool, (void **)&q->stash[q->nb_stash],
 					NIC_BURST - q->nb_stash) == 0))
 		q->nb_stash = NIC_BURST;
+	else if (q->nb_stash == 0 && rte_mempool_get(q->pool, (void **)q->stash) == 0)
+		q->nb_stash = 1; /* of a pool that has less than a burst */
 	else if (q->nb_stash == 0)
 		NIC_ADD(q->counters.causes[NIC_RX_NO_MBUF], 1);
 }

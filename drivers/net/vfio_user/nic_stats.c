@@ -181,11 +181,14 @@ visit_all(struct visit *v, struct nic *nic)
 {
 	uint16_t i;
 
+	/* telemetry asks at any time, and the device may go */
+	pthread_mutex_lock(&nic->lock);
 	visit(v, "", port_names[0], NIC_GET(nic->resets));
 	visit(v, "", port_names[1], NIC_GET(nic->commands));
 	visit(v, "", port_names[2], NIC_GET(nic->refused));
 	for (i = 0; i < NIC_MAX_PAIRS; i++)
 		visit_queues(v, nic, i);
+	pthread_mutex_unlock(&nic->lock);
 	return (int)v->count;
 }
 
