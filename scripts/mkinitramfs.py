@@ -24,7 +24,7 @@ GUEST = os.path.join(TESTS, "vm", "guest")
 NIC = os.path.join(TESTS, "nic", "guest")
 #: Programs, and the folders of their sources.
 PROGRAMS = {"vmdev": GUEST, "skcipher": os.path.join(GUEST, "skcipher"),
-            "stream": os.path.join(NIC, "stream")}
+            "stream": os.path.join(NIC, "stream"), "frames": os.path.join(NIC, "frames")}
 DIRS = ("bin", "dev", "etc", "lib", "lib/modules", "mnt", "proc", "run", "sys", "tmp")
 MODULES = ("uio_pci_generic", "vfio-pci", "vfio_iommu_type1")
 CFLAGS = ("-static", "-O2", "-Wall", "-Wextra", "-Werror")

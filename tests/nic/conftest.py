@@ -13,6 +13,7 @@ sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "vm"))
 # pylint: disable=wrong-import-position, unused-import
 import nic
 import vm
+import world as worlds
 from guests import (built, missing, pytest_addoption, pytest_runtest_makereport,
                     pytest_terminal_summary, run_lab)
 
@@ -29,7 +30,7 @@ def images(tmp_path_factory):
         return missing(str(error))
 
 
-@pytest.fixture(scope="module", params=list(nic.BACKENDS))
+@pytest.fixture(scope="session", params=list(nic.BACKENDS))
 def backend(request):
     """Each of the two ways."""
     try:
@@ -39,7 +40,7 @@ def backend(request):
         return missing(str(error))
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def backend_lab(backend):  # pylint: disable=unused-argument
     """A place for what is tested in one of the ways, and ends before the other's turn."""
     yield from run_lab()
@@ -49,3 +50,32 @@ def backend_lab(backend):  # pylint: disable=unused-argument
 def stream(request):
     """The path of the program that is one end of a TCP connection."""
     return built(request, "tests", "nic", "stream")
+
+
+@pytest.fixture(scope="session")
+def world(backend_lab, images, backend, stream):
+    """Boot the guest."""
+    try:
+        return worlds.World(backend_lab, images, backend, stream)
+    except vm.Missing as error:
+        return missing(str(error))
+
+
+@pytest.fixture(autouse=True)
+def healthy(world):
+    """No test makes the guest's kernel complain."""
+    yield
+    if world.guest.alive():
+        world.healthy()
+
+
+@pytest.fixture
+def guest(world):
+    """Return the guest."""
+    return world.guest
+
+
+@pytest.fixture
+def eth(world):
+    """The name of the NIC in the guest."""
+    return world.nic.wait()

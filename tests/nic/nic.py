@@ -15,6 +15,15 @@ import vm
 
 QUEUES = 4
 JUMBO = 9000
+#: How long QEMU waits before it connects to a vhost-user server again.
+RECONNECT_MS = 500
+
+# Feature bits of virtio.
+CSUM, GUEST_CSUM, MTU, MAC, MRG_RXBUF, STATUS, CTRL_VQ, CTRL_RX = 0, 1, 3, 5, 15, 16, 17, 18
+GUEST_ANNOUNCE, MQ, CTRL_MAC_ADDR, EVENT_IDX, VERSION_1, ACCESS_PLATFORM = 21, 22, 23, 29, 32, 33
+#: What Linux negotiates with either backend.
+COMMON_FEATURES = {CSUM, GUEST_CSUM, MTU, MAC, MRG_RXBUF, STATUS, CTRL_VQ, CTRL_RX,
+                   GUEST_ANNOUNCE, MQ, CTRL_MAC_ADDR, EVENT_IDX, VERSION_1}
 
 
 class VhostUser:
@@ -32,6 +41,12 @@ class VhostUser:
                 % (number, path, queues, ",iommu-support=1" if iommu else "")]
 
     @staticmethod
+    def remove_stale(path):
+        """Remove the socket of a killed testpmd, which net_vhost refuses to replace."""
+        if os.path.exists(path):
+            os.unlink(path)
+
+    @staticmethod
     def _device(name, mac, queues, iommu, properties):
         more = {"iommu_platform": True, "ats": True} if iommu else {}
         return {"driver": "virtio-net-pci", "id": name, "netdev": "net-" + name, "mac": mac,
@@ -41,7 +56,8 @@ class VhostUser:
     def boot(self, name, path, mac, queues=QUEUES, iommu=False, **properties):
         """The words of a guest's command line, and its -device."""
         # QEMU connects again when the other end is gone.
-        return (["-chardev", "socket,id=chr-%s,path=%s,reconnect-ms=500" % (name, path),
+        return (["-chardev", "socket,id=chr-%s,path=%s,reconnect-ms=%d"
+                 % (name, path, RECONNECT_MS),
                  "-netdev", "vhost-user,id=net-%s,chardev=chr-%s,queues=%d"
                  % (name, name, queues)],
                 self._device(name, mac, queues, iommu, properties))
@@ -49,7 +65,8 @@ class VhostUser:
     def plug(self, guest, name, path, mac, queues=QUEUES, **properties):
         """Give a running guest the device."""
         guest.qmp.run("chardev-add", id="chr-" + name, backend={"type": "socket", "data": {
-            "addr": {"type": "unix", "data": {"path": path}}, "server": False}})
+            "addr": {"type": "unix", "data": {"path": path}}, "server": False,
+            "reconnect-ms": RECONNECT_MS}})
         guest.qmp.run("netdev_add", type="vhost-user", id="net-" + name, chardev="chr-" + name,
                       queues=queues)
         guest.qmp.run("device_add", **self._device(name, mac, queues, False, properties))
@@ -78,6 +95,10 @@ class VfioUser:
         """The words that give testpmd its end."""
         return ["--vdev", "net_vfio_user%d,iface=%s,queues=%d,mtu=%d,mac=%s"
                 % (number, path, queues, JUMBO, mac_address(number))]
+
+    @staticmethod
+    def remove_stale(path):
+        """Leave the socket of a killed testpmd: net_vfio_user replaces it."""
 
     @staticmethod
     def _device(name, path, properties):
@@ -144,7 +165,7 @@ class Namespace:
     def start(self, *words):
         """Start a program; return it."""
         self.started += 1
-        log = os.path.join(self.lab.folder, "far-%d.log" % self.started)
+        log = os.path.join(self.lab.folder, "%s-%d.log" % (self.name, self.started))
         process = vm.Process([*self.prefix, *words], log)
         self.lab.add(process)
         return process

@@ -33,22 +33,26 @@ def program():
     return found
 
 
+def eal(lab, name, memory=256):
+    """The EAL options of any application in a lab."""
+    return ["--no-huge", "-m", str(memory), "--no-pci", "--no-telemetry", "--file-prefix",
+            "%s-%d-%s" % (os.path.basename(lab.folder), len(lab.processes), name)]
+
+
 class Testpmd:
     """One running testpmd, which forwards on one core of its own.
 
     It has a terminal: its output would be held back in a pipe or file.
     """
 
-    def __init__(self, lab, name, eal, options, prefix=(), memory=256, mbufs=32768,
+    def __init__(self, lab, name, options_of_eal, options, prefix=(), memory=256, mbufs=32768,
                  cpus="0,1"):
         self.name = name
         self.log = os.path.join(lab.folder, name + ".log")
         self.text = ""
         self.changed = threading.Condition()
-        args = [*prefix, program(), "-l", cpus, "--no-huge", "-m", str(memory), "--no-pci",
-                "--no-telemetry", "--file-prefix", "%s-%d-%s" % (
-                    os.path.basename(lab.folder), len(lab.processes), name),
-                *eal, "--", "-i", "--total-num-mbufs=%d" % mbufs, *options]
+        args = [*prefix, program(), "-l", cpus, *eal(lab, name, memory), *options_of_eal, "--",
+                "-i", "--total-num-mbufs=%d" % mbufs, *options]
         self.master, slave = pty.openpty()
         # A server that closes the terminal would be told so by a signal.
         self.popen = subprocess.Popen(args, stdin=slave, stdout=slave, stderr=slave,

@@ -107,11 +107,11 @@ def die_with_parent():
 class Process:
     """A child process whose output goes to a file."""
 
-    def __init__(self, args, log):
+    def __init__(self, args, log, stdin=subprocess.DEVNULL):
         self.log = log
         with open(log, "ab") as out:
-            self.popen = subprocess.Popen(args, stdin=subprocess.DEVNULL, stdout=out,
-                                          stderr=out, preexec_fn=die_with_parent)
+            self.popen = subprocess.Popen(args, stdin=stdin, stdout=out, stderr=out,
+                                          preexec_fn=die_with_parent)
 
     def alive(self):
         """Tell whether the process still runs."""
@@ -317,6 +317,11 @@ class Guest(Process):
         return wait_for("success of " + command,
                         lambda: self.execute(command), timeout, lambda r: r[0] == 0)[1]
 
+    def start(self, command):
+        """Run a command in the background."""
+        self.count += 1
+        return Job(self, "/run/job%d" % self.count, command)
+
     def reset(self):
         """Reset the machine as its button does, and wait until it is up."""
         self.qmp.run("set-action", reboot="reset")
@@ -330,6 +335,35 @@ class Guest(Process):
             if connection is not None:
                 connection.close()
         return super().stop(sig, timeout)
+
+
+class Job:
+    """A command that runs in the background of a guest."""
+
+    def __init__(self, guest, path, command):
+        self.guest = guest
+        self.path = path
+        self.command = command
+        # All that writes to the channel must have ended before the guest's agent goes on.
+        guest.run("(sh -c '%s' >%s.log 2>&1; echo $? >%s.status) >/dev/null 2>&1 &"
+                  % (command, path, path))
+
+    def wait_text(self, text, timeout=20):
+        """Wait until the command has printed a text."""
+        self.guest.wait_run("grep -q \"%s\" %s.log" % (text, self.path), timeout)
+
+    def ended(self):
+        """Tell whether the command has ended."""
+        return self.guest.execute("test -e %s.status" % self.path)[0] == 0
+
+    def finish(self, timeout=20):
+        """Wait for the command, which must succeed; return its output."""
+        wait_for("end of " + self.command, self.ended, timeout)
+        output = self.guest.run("cat %s.log" % self.path)
+        status = self.guest.run("cat %s.status; rm %s.*" % (self.path, self.path))
+        if status != "0":
+            raise Failure("%s: exit status %s: %s" % (self.command, status, output))
+        return output
 
 
 class Lab:
