@@ -66,6 +66,29 @@ fill_headers(uint8_t *buf, const struct packet *p, uint32_t l4_len)
 	}
 }
 
+/* In segments of which the first one has all headers, as ethdev demands. */
+static struct rte_mbuf *
+to_mbufs(const uint8_t *buf, uint32_t len)
+{
+	struct rte_mbuf *head = NULL, *m;
+	uint32_t part, done;
+
+	for (done = 0; done < len; done += part) {
+		m = rte_pktmbuf_alloc(pmd_pool);
+		if (m == NULL) {
+			rte_pktmbuf_free(head);
+			return NULL;
+		}
+		part = RTE_MIN(len - done, (uint32_t)rte_pktmbuf_tailroom(m));
+		memcpy(rte_pktmbuf_append(m, (uint16_t)part), buf + done, part);
+		if (head == NULL)
+			head = m;
+		else
+			rte_pktmbuf_chain(head, m);
+	}
+	return head;
+}
+
 static struct rte_mbuf *
 make(const struct packet *p)
 {
@@ -78,7 +101,7 @@ make(const struct packet *p)
 	fill_headers(buf, p, l4_len);
 	for (i = 0; i < p->payload; i++)
 		buf[L4_OFFSET + l4_len + i] = i * 7 + i / 256;
-	m = frame_to_mbuf(buf, L4_OFFSET + l4_len + p->payload, FRAME_MAX);
+	m = to_mbufs(buf, L4_OFFSET + l4_len + p->payload);
 	if (m == NULL)
 		return NULL;
 	m->l2_len = sizeof(struct rte_ether_hdr);
