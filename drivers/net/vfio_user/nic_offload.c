@@ -330,6 +330,27 @@ nic_offload_to_guest(struct nic_tx_queue *q, const struct rte_mbuf *m,
 	return offset < 0 ? 0 : to_guest_l4(q, m, offset, offload);
 }
 
+/*
+ * DPDK 22.11 prepares UDP packets that are to be segmented like others, and only if
+ * they ask for a checksum, too; later versions as those of TCP, without a length.
+ */
+static int
+prepare_udp_seg(struct rte_mbuf *m)
+{
+	const bool v6 = (m->ol_flags & RTE_MBUF_F_TX_IPV6) != 0;
+	const size_t at = (size_t)m->l2_len + m->l3_len + offsetof(struct rte_udp_hdr, dgram_cksum);
+	const size_t min = v6 ? sizeof(struct rte_ipv6_hdr) : sizeof(struct rte_ipv4_hdr);
+	const void *ip = rte_pktmbuf_mtod_offset(m, const void *, m->l2_len);
+	uint16_t sum;
+
+	if (m->l3_len < min || m->data_len < at + sizeof(sum))
+		return -EINVAL;
+	sum = v6 ? rte_ipv6_phdr_cksum(ip, RTE_MBUF_F_TX_TCP_SEG) :
+		   rte_ipv4_phdr_cksum(ip, RTE_MBUF_F_TX_TCP_SEG);
+	memcpy(rte_pktmbuf_mtod_offset(m, void *, at), &sum, sizeof(sum));
+	return 0;
+}
+
 uint16_t
 nic_tx_prepare(void *queue, struct rte_mbuf **pkts, uint16_t nb)
 {
@@ -339,6 +360,8 @@ nic_tx_prepare(void *queue, struct rte_mbuf **pkts, uint16_t nb)
 	RTE_SET_USED(queue);
 	for (i = 0; i < nb; i++) {
 		ret = rte_net_intel_cksum_prepare(pkts[i]);
+		if (ret == 0 && (pkts[i]->ol_flags & RTE_MBUF_F_TX_UDP_SEG) != 0)
+			ret = prepare_udp_seg(pkts[i]);
 		if (ret < 0) {
 			rte_errno = -ret;
 			break;
