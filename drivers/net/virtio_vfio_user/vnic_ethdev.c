@@ -215,6 +215,9 @@ rx_queue_setup(struct rte_eth_dev *eth, uint16_t queue, uint16_t nb_desc, unsign
 	q->pool = pool;
 	q->buf_len = room - RTE_PKTMBUF_HEADROOM + VNIC_HDR_LEN;
 	q->rearm = rearm(eth->data->port_id);
+	if ((rte_pktmbuf_priv_flags(pool) & RTE_PKTMBUF_POOL_F_PINNED_EXT_BUF) == 0)
+		q->buf_offset = sizeof(struct rte_mbuf) + rte_pktmbuf_priv_size(pool) +
+				RTE_PKTMBUF_HEADROOM - VNIC_HDR_LEN;
 	if (conf->rx_free_thresh != 0)
 		q->threshold = RTE_MIN(conf->rx_free_thresh, q->size);
 	ret = check_fit(port, q, eth->data->mtu);

@@ -130,6 +130,7 @@ struct vnic_queue {
 	struct rte_mbuf *head, *tail;
 	uint16_t nb_missing;
 	uint32_t buf_len; /**< Rx: bytes of a buffer with its header */
+	uint32_t buf_offset; /**< Rx: from an mbuf to its header; 0: it varies */
 	uint16_t port_id;
 	uint16_t queue_id; /**< of ethdev */
 	uint16_t index; /**< of the device */

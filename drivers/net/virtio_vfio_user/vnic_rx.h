@@ -34,6 +34,14 @@ vnic_rx_buf(const struct rte_mbuf *m)
 	return (uint8_t *)m->buf_addr + RTE_PKTMBUF_HEADROOM - VNIC_HDR_LEN;
 }
 
+/** The same of an mbuf that is fresh from the queue's pool, without a look at it. */
+static inline uint64_t
+vnic_rx_addr(const struct vnic_queue *q, const struct rte_mbuf *m)
+{
+	return vnic_addr(likely(q->buf_offset != 0) ? (const uint8_t *)m + q->buf_offset :
+						       vnic_rx_buf(m));
+}
+
 /** The mbuf of a used buffer, or NULL: the ring is broken. */
 static inline struct rte_mbuf *
 vnic_rx_take(struct vnic_queue *q, const struct vnic_used *used)

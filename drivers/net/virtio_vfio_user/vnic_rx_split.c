@@ -37,7 +37,7 @@ post(struct vnic_queue *q, struct rte_mbuf **mbufs, uint16_t nb)
 		id = vnic_id_get(q);
 		q->mbufs[id] = mbufs[i];
 		desc = &q->split.desc[id];
-		desc->addr = rte_cpu_to_le_64(vnic_addr(vnic_rx_buf(mbufs[i])));
+		desc->addr = rte_cpu_to_le_64(vnic_rx_addr(q, mbufs[i]));
 		desc->len = rte_cpu_to_le_32(q->buf_len);
 		desc->flags = rte_cpu_to_le_16(VRING_DESC_F_WRITE);
 		/* a device that works in order makes it the same each time */
