@@ -206,7 +206,7 @@ answer(struct vnic_port *port, uint8_t class, uint8_t cmd)
 
 	if (ack == VIRTIO_NET_OK)
 		return 0;
-	port->ctrl.refused++;
+	VNIC_ADD(port->ctrl.refused, 1);
 	VNIC_LOG(WARNING, "%s: the device refuses command %u of class %u: %u", port->name, cmd,
 		 class, ack);
 	return -EIO;
@@ -234,7 +234,7 @@ vnic_ctrl_command(struct vnic_port *port, uint8_t class, uint8_t cmd, const void
 		put_packed(ctrl, len + 2);
 	else
 		put_split(ctrl, len + 2);
-	ctrl->commands++;
+	VNIC_ADD(ctrl->commands, 1);
 	next = ctrl->avail;
 	if (ctrl->packed && (ctrl->avail_flags & VNIC_PACKED_F_AVAIL) != 0)
 		next |= 1u << VRING_PACKED_EVENT_F_WRAP_CTR;

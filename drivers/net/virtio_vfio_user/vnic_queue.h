@@ -183,6 +183,13 @@ void vnic_queues_stop(struct vnic_queue **queues, uint32_t nb);
 #define VNIC_ADD(var, val) \
 	__atomic_store_n(&(var), (var) + (val), __ATOMIC_RELAXED)
 
+/** Whether a queue is, as far as a burst that is under way cares. */
+static inline bool
+vnic_queue_is_live(const struct vnic_queue *q)
+{
+	return likely(__atomic_load_n(&q->live, __ATOMIC_RELAXED));
+}
+
 /** End a section. */
 static inline void
 vnic_section_leave(struct vnic_queue *q)

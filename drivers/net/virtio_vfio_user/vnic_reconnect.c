@@ -54,7 +54,7 @@ bring_back(struct vnic_port *port)
 	ret = vnic_port_up(port, false);
 	if (ret == 0) {
 		port->retry_at = 0;
-		port->restarts++;
+		VNIC_ADD(port->restarts, 1);
 		VNIC_LOG(NOTICE, "%s: the device is set up again", port->name);
 		vnic_intr_report(port, VNIC_EVENT_LINK);
 		vnic_intr_wake(port);

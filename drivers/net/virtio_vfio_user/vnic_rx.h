@@ -172,7 +172,7 @@ vnic_rx_burst(struct vnic_queue *q, struct rte_mbuf **pkts, uint16_t nb,
 			if (likely(m != NULL)) {
 				pkts[done++] = m;
 				bytes += m->pkt_len;
-			} else if (!q->live) {
+			} else if (!vnic_queue_is_live(q)) {
 				goto out; /* broken */
 			}
 		}

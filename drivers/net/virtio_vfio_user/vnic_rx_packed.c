@@ -70,7 +70,7 @@ vnic_rx_packed(void *rxq, struct rte_mbuf **pkts, uint16_t nb)
 	if (!vnic_section_enter(q))
 		return 0;
 	nb = vnic_rx_burst(q, pkts, nb, gather);
-	if (q->nb_free >= q->threshold && likely(q->live))
+	if (q->nb_free >= q->threshold && vnic_queue_is_live(q))
 		vnic_rx_packed_fill(q);
 	vnic_section_leave(q);
 	return nb;

@@ -222,9 +222,9 @@ vnic_tx_burst(struct vnic_queue *q, struct vnic_tx_burst *burst, struct rte_mbuf
 
 	if (q->nb_free < RTE_MAX(q->threshold, nb))
 		ops->reclaim(q);
-	if (unlikely(q->announce))
+	if (unlikely(__atomic_load_n(&q->announce, __ATOMIC_RELAXED)))
 		vnic_tx_announce(q, burst, ops);
-	for (i = 0; i < nb && likely(q->live); i++) {
+	for (i = 0; i < nb && vnic_queue_is_live(q); i++) {
 		len = pkts[i]->pkt_len;
 		if (likely(vnic_tx_is_plain(pkts[i]) && q->nb_free != 0)) {
 			ops->plain(q, burst, pkts[i], vnic_addr(vnic_tx_push(q, pkts[i])));

@@ -73,8 +73,8 @@ vnic_tx_packed_reclaim(struct vnic_queue *q)
 /* ------------------------------------------------------------------ send */
 
 static inline void
-set_desc(struct vnic_queue *q, struct vnic_tx_burst *burst, uint64_t addr, uint32_t len, uint16_t id,
-	 uint16_t flags)
+set_desc(struct vnic_queue *q, struct vnic_tx_burst *burst, uint64_t addr, uint32_t len,
+	 uint16_t id, uint16_t flags)
 {
 	struct vring_packed_desc *desc = &q->ring.desc[q->avail];
 
