@@ -12,6 +12,7 @@
 #include <rte_tcp.h>
 #include <rte_udp.h>
 #include <virtio_net_compat.h>
+#include <virtio_net_csum.h>
 
 #include "nic_offload.h"
 
@@ -37,43 +38,6 @@ nic_offload_tx_capa(const struct nic_conf *conf)
 	if (conf->tso)
 		capa |= RTE_ETH_TX_OFFLOAD_TCP_TSO | RTE_ETH_TX_OFFLOAD_UDP_TSO;
 	return capa;
-}
-
-/*
- * The sum of all bytes from an offset on. rte_raw_cksum_mbuf() of DPDK 22.11 loses
- * carries where a segment begins at an odd place.
- */
-static uint16_t
-sum_from(const struct rte_mbuf *m, uint32_t start)
-{
-	uint32_t sum = 0, done = 0;
-	uint16_t part;
-
-	for (; m != NULL; m = m->next) {
-		if (start >= m->data_len) {
-			start -= m->data_len;
-			continue;
-		}
-		part = rte_raw_cksum(rte_pktmbuf_mtod_offset(m, const void *, start),
-				     m->data_len - start);
-		sum += done & 1 ? rte_bswap16(part) : part;
-		done += m->data_len - start;
-		start = 0;
-	}
-	while (sum > UINT16_MAX)
-		sum = (sum & UINT16_MAX) + (sum >> 16);
-	return (uint16_t)sum;
-}
-
-/* The checksum from an offset to the end, over the pseudo header's that is there. */
-static uint16_t
-checksum(const struct rte_mbuf *m, uint32_t start, uint32_t offset)
-{
-	const uint16_t sum = (uint16_t)~sum_from(m, start);
-
-	/* of UDP, 0 means that there is none */
-	return sum == 0 && offset == offsetof(struct rte_udp_hdr, dgram_cksum) ?
-		UINT16_MAX : sum;
 }
 
 /* -------------------------------------------------------------- from guest */
@@ -104,7 +68,7 @@ from_guest_csum(struct nic_rx_queue *q, struct rte_mbuf *m, uint32_t start, uint
 		m->ol_flags |= RTE_MBUF_F_RX_L4_CKSUM_NONE;
 		return;
 	}
-	sum = checksum(m, start, offset);
+	sum = virtio_net_checksum(m, start, offset);
 	/* it may lie in any segment, and in two */
 	for (start += offset, offset = 0; offset < sizeof(sum); offset++) {
 		struct rte_mbuf *seg = m;
@@ -308,7 +272,7 @@ to_guest_l4(struct nic_tx_queue *q, const struct rte_mbuf *m, int offset,
 		offload->hdr.csum_offset = rte_cpu_to_le_16((uint16_t)offset);
 		return 0;
 	}
-	patch_add(offload, at, checksum(m, start, (uint32_t)offset));
+	patch_add(offload, at, virtio_net_checksum(m, start, (uint32_t)offset));
 	NIC_ADD(q->counters.causes[NIC_TX_CHECKSUMS], 1);
 	return 0;
 }

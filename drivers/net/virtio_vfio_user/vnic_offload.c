@@ -12,6 +12,7 @@
 #include <rte_tcp.h>
 #include <rte_udp.h>
 #include <virtio_net_compat.h>
+#include <virtio_net_csum.h>
 
 #include "vnic_offload.h"
 #include "vnic_rx.h"
@@ -103,28 +104,38 @@ vnic_offload_prepare(struct rte_mbuf *m)
 
 /* --------------------------------------------------------------- receive */
 
-/* A checksum of a protocol that no flag of an mbuf tells of: make it good. */
+/* A checksum that no flag of an mbuf tells of, as in a tunnel: make it good. */
 static int
-compute_csum(struct rte_mbuf *m, uint16_t start, uint32_t at)
+compute_csum(struct rte_mbuf *m, uint16_t start, uint16_t offset)
 {
+	const uint32_t at = (uint32_t)start + offset;
 	uint16_t cksum;
 
-	if (at + sizeof(cksum) > m->data_len ||
-	    rte_raw_cksum_mbuf(m, start, m->pkt_len - start, &cksum) < 0)
+	if (at + sizeof(cksum) > m->data_len)
 		return -EINVAL;
-	cksum = ~cksum;
-	/* of UDP, which it may be in a tunnel, 0 means that there is none */
-	if (cksum == 0 && at - start == offsetof(struct rte_udp_hdr, dgram_cksum))
-		cksum = UINT16_MAX;
+	cksum = virtio_net_checksum(m, start, offset);
 	memcpy(rte_pktmbuf_mtod_offset(m, void *, at), &cksum, sizeof(cksum));
 	return 0;
+}
+
+/* Whether it is the checksum that an application would look for. */
+static bool
+is_l4_csum(const struct rte_mbuf *m, const struct rte_net_hdr_lens *lens, uint16_t start,
+	   uint16_t offset)
+{
+	const uint32_t type = m->packet_type & RTE_PTYPE_L4_MASK;
+
+	if (start != lens->l2_len + lens->l3_len)
+		return false;
+	return (type == RTE_PTYPE_L4_TCP && offset == offsetof(struct rte_tcp_hdr, cksum)) ||
+		(type == RTE_PTYPE_L4_UDP && offset == offsetof(struct rte_udp_hdr, dgram_cksum));
 }
 
 static int
 take_csum(struct rte_mbuf *m, const struct virtio_net_hdr *hdr)
 {
 	const uint16_t start = rte_le_to_cpu_16(hdr->csum_start);
-	const uint32_t at = (uint32_t)start + rte_le_to_cpu_16(hdr->csum_offset);
+	const uint16_t offset = rte_le_to_cpu_16(hdr->csum_offset);
 	struct rte_net_hdr_lens lens;
 	uint32_t l4;
 
@@ -137,14 +148,12 @@ take_csum(struct rte_mbuf *m, const struct virtio_net_hdr *hdr)
 			m->ol_flags |= RTE_MBUF_F_RX_L4_CKSUM_GOOD;
 		return 0;
 	}
-	if (at + sizeof(uint16_t) > m->pkt_len)
+	if ((uint32_t)start + offset + sizeof(uint16_t) > m->pkt_len)
 		return -EINVAL;
-	if (start == lens.l2_len + lens.l3_len &&
-	    (l4 == RTE_PTYPE_L4_TCP || l4 == RTE_PTYPE_L4_UDP)) {
-		m->ol_flags |= RTE_MBUF_F_RX_L4_CKSUM_NONE;
-		return 0;
-	}
-	return compute_csum(m, start, at);
+	if (!is_l4_csum(m, &lens, start, offset))
+		return compute_csum(m, start, offset);
+	m->ol_flags |= RTE_MBUF_F_RX_L4_CKSUM_NONE;
+	return 0;
 }
 
 static int
