@@ -145,6 +145,7 @@ struct nic_tx_queue {
 	struct rte_virtio_queue *vq; /**< as of a receive queue */
 	uint32_t epoch;
 	bool mergeable; /**< MRG_RXBUF; control thread, queue not live */
+	bool fast_free; /**< all mbufs are of one pool, and nobody else has them */
 	uint64_t guest_offloads; /**< GUEST_* features in force; control thread */
 	const struct nic_filter *filter; /**< of the port */
 	struct nic_moderation moderation;

@@ -174,13 +174,14 @@ tx_queue_setup(struct rte_eth_dev *eth, uint16_t i, uint16_t nb_desc, unsigned i
 	uint16_t nb_segs;
 
 	RTE_SET_USED(nb_desc);
-	RTE_SET_USED(conf);
 	q = queue_alloc(nic, sizeof(*q), &segs, &nb_segs, socket);
 	if (q == NULL)
 		return -ENOMEM;
 	q->nic = nic;
 	q->index = i;
 	q->filter = &nic->filter;
+	q->fast_free = ((conf->offloads | eth->data->dev_conf.txmode.offloads) &
+			RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE) != 0;
 	q->segs = segs;
 	q->nb_segs = nb_segs;
 	pthread_mutex_lock(&nic->lock);

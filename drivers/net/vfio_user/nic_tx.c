@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include <rte_memcpy.h>
+#include <rte_prefetch.h>
 
 #include "nic_moderation.h"
 #include "nic_offload.h"
@@ -43,6 +44,8 @@ plain_send(struct nic_tx_queue *q, struct rte_virtio_ring *ring, struct rte_mbuf
 	int found, i;
 
 	found = rte_virtio_ring_pop_burst(ring, bufs, nb);
+	for (i = 0; i < found; i++)
+		rte_prefetch0_write(RTE_PTR_ADD(bufs[i].va, NIC_HDR_LEN));
 	for (i = 0; i < found && is_plain(pkts[i], &bufs[i]); i++) {
 		plain_header(bufs[i].va);
 		rte_memcpy(RTE_PTR_ADD(bufs[i].va, NIC_HDR_LEN),
@@ -138,6 +141,20 @@ ring_send(struct nic_tx_queue *q, struct rte_virtio_ring *ring, struct rte_mbuf 
 	return done;
 }
 
+/* The second lines of mbufs, where the pool is, are not looked at if need not be. */
+static inline void
+packets_free(const struct nic_tx_queue *q, struct rte_mbuf **pkts, uint16_t nb)
+{
+	uint16_t nb_segs = 1, i;
+
+	for (i = 0; i < nb; i++)
+		nb_segs |= pkts[i]->nb_segs;
+	if (q->fast_free && nb_segs == 1 && nb != 0)
+		rte_mempool_put_bulk(pkts[0]->pool, (void **)pkts, nb);
+	else
+		rte_pktmbuf_free_bulk(pkts, nb);
+}
+
 uint16_t
 nic_tx_burst(void *queue, struct rte_mbuf **pkts, uint16_t nb)
 {
@@ -161,7 +178,7 @@ nic_tx_burst(void *queue, struct rte_mbuf **pkts, uint16_t nb)
 		rte_virtio_ring_publish(ring);
 	nic_interrupt(vq, &q->moderation, pushed);
 	rte_virtio_queue_end(vq);
-	rte_pktmbuf_free_bulk(pkts, done);
+	packets_free(q, pkts, done);
 	if (unlikely(done < nb))
 		NIC_ADD(q->counters.causes[NIC_TX_NO_ROOM], (uint64_t)(nb - done));
 	return done;
