@@ -68,6 +68,21 @@ test_features(void)
 	return TEST_SUCCESS;
 }
 
+/* A card without vectors is asked for its link. */
+static int
+test_without_vectors(void)
+{
+	const struct pmd_traffic traffic = { 500, SHORT, WHOLE };
+	const struct rte_eth_conf conf = { .intr_conf.lsc = 0 };
+
+	DO(exchange(",msix=0", "", 1, &conf, &traffic, 500));
+	DO(pair_start(&pair, ",msix=0", "", 1, &conf));
+	DO(rte_eth_dev_stop(pair.device.id));
+	DO(port_wait_link(&pair.driver, false));
+	DO(rte_eth_dev_start(pair.device.id));
+	return port_wait_link(&pair.driver, true);
+}
+
 /* Long frames in many buffers, and short ones in many segments. */
 static int
 test_segments(void)
@@ -177,6 +192,7 @@ static struct unit_test_suite suite = {
 	.setup = pmd_setup,
 	.unit_test_cases = {
 		TEST_CASE_ST(setup, teardown, test_features),
+		TEST_CASE_ST(setup, teardown, test_without_vectors),
 		TEST_CASE_ST(setup, teardown, test_segments),
 		TEST_CASE_ST(setup, teardown, test_queues),
 		TEST_CASE_ST(setup, teardown, test_many),

@@ -14,6 +14,7 @@
 #include <linux/virtio_net.h>
 
 #include <rte_byteorder.h>
+#include <rte_interrupts.h>
 
 #include "pmd_device.h"
 #include "pmd_pair.h"
@@ -174,6 +175,35 @@ test_without_card(void)
 	return TEST_SUCCESS;
 }
 
+/* An application that sleeps is woken, to offer buffers to the new card. */
+static int
+test_asleep(void)
+{
+	const struct rte_eth_conf conf = { .intr_conf.rxq = 1 };
+	struct rte_epoll_event event;
+
+	DO(pmd_device_start(&device, &device_conf));
+	DO(attach("", 1, &conf));
+	DO(rte_eth_dev_rx_intr_ctl_q(port.id, 0, RTE_EPOLL_PER_THREAD, RTE_INTR_EVENT_ADD, NULL));
+	DO(rte_eth_dev_rx_intr_enable(port.id, 0));
+	pmd_device_stop(&device);
+	while (rte_epoll_wait(RTE_EPOLL_PER_THREAD, &event, 1, 100) > 0)
+		;
+	DO(pmd_device_start(&device, &device_conf));
+	WAIT_FOR(port_xstat(&port, "device_restarts") == 1);
+	TEST_ASSERT_EQUAL(rte_epoll_wait(RTE_EPOLL_PER_THREAD, &event, 1, WAIT_MS), 1, "");
+	while (rte_epoll_wait(RTE_EPOLL_PER_THREAD, &event, 1, 100) > 0)
+		;
+	pmd_drain(&port);
+	/* and again for a frame: what it asked for is kept */
+	pmd_send(&port, 0, &frames, 1);
+	TEST_ASSERT_EQUAL(rte_epoll_wait(RTE_EPOLL_PER_THREAD, &event, 1, WAIT_MS), 1, "");
+	DO(rte_eth_dev_rx_intr_ctl_q(port.id, 0, RTE_EPOLL_PER_THREAD, RTE_INTR_EVENT_DEL, NULL));
+	teardown();
+	TEST_ASSERT(pmd_mbufs_used() == 0, "");
+	return TEST_SUCCESS;
+}
+
 /* A card that can do less is another one: it is not used. */
 static int
 test_lesser_card(void)
@@ -223,8 +253,10 @@ test_restart_pair(void)
 		pmd_send(&pair.device, 0, &frames, ON_THE_WAY);
 		port_remove(&pair.device);
 		DO(port_wait_link(&pair.driver, false));
+		WAIT_FOR(GET(pair.driver.lsc) == 2 * i + 1);
 		DO(port_up(&pair.device, "", 1));
 		DO(pair_wait_links(&pair, true));
+		WAIT_FOR(GET(pair.driver.lsc) == 2 * i + 2);
 		pmd_drain(&pair.driver);
 		TEST_ASSERT_SUCCESS(pmd_transfer(&pair.driver, &pair.device, 0, &frames, 100),
 				    "round %u", i);
@@ -339,6 +371,7 @@ static struct unit_test_suite suite = {
 	.unit_test_cases = {
 		TEST_CASE_ST(setup, teardown, test_restart),
 		TEST_CASE_ST(setup, teardown, test_without_card),
+		TEST_CASE_ST(setup, teardown, test_asleep),
 		TEST_CASE_ST(setup, teardown, test_lesser_card),
 		TEST_CASE_ST(setup, teardown, test_give_up),
 		TEST_CASE_ST(setup, teardown, test_restart_pair),

@@ -526,14 +526,15 @@ create(struct rte_vdev_device *vdev, const struct vnic_conf *conf)
 	port->name = eth->data->name;
 	port->conf = *conf;
 	port->config_fd = -1;
-	eth->data->dev_flags |= RTE_ETH_DEV_INTR_LSC | RTE_ETH_DEV_INTR_RMV |
-				RTE_ETH_DEV_AUTOFILL_QUEUE_XSTATS;
 	ret = init_port(port);
 	if (ret < 0) {
 		release(port);
 		rte_eth_dev_release_port(eth);
 		return ret;
 	}
+	eth->data->dev_flags |= RTE_ETH_DEV_INTR_RMV | RTE_ETH_DEV_AUTOFILL_QUEUE_XSTATS;
+	if (port->pci.nb_vectors != 0)
+		eth->data->dev_flags |= RTE_ETH_DEV_INTR_LSC;
 	eth->data->mtu = RTE_MIN(port->max_mtu, RTE_ETHER_MTU);
 	eth->dev_ops = &ops;
 	choose_bursts(eth, port->features);

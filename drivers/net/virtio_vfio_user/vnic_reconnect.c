@@ -66,11 +66,15 @@ bring_back(struct vnic_port *port)
 			 "follows", port->name, strerror(-ret));
 }
 
-/* It has not the rings any more; the link is down until it has new ones. */
+/*
+ * It has not the rings any more; the link is down until it has new ones. The queues
+ * of a port that is not started are the application's, who may be changing them.
+ */
 static void
 lost(struct vnic_port *port, uint64_t retry_at)
 {
-	vnic_port_halt(port);
+	if (port->started)
+		vnic_port_halt(port);
 	port->retry_at = retry_at;
 	if (vnic_port_link_set(port))
 		vnic_intr_report(port, VNIC_EVENT_LINK);
