@@ -14,6 +14,7 @@
 #include <linux/virtio_net.h>
 
 #include <rte_byteorder.h>
+#include <rte_eal_memconfig.h>
 #include <rte_interrupts.h>
 
 #include "pmd_device.h"
@@ -365,6 +366,46 @@ test_kill_driver(void)
 	return TEST_SUCCESS;
 }
 
+/*
+ * Who allocates memory of the EAL waits for the device with the lock of that memory
+ * held (lib/vfio_user, vfio_user_client_eal.c). Here it is held for all the time that
+ * a card needs to come back, and that a driver needs to attach to a port: neither
+ * control thread may take it.
+ */
+static int
+test_memory_lock(void)
+{
+	int ret;
+
+	DO(pmd_device_start(&device, &device_conf));
+	DO(attach("", 1, &plain));
+	rte_mcfg_mem_write_lock();
+	pmd_device_stop(&device);
+	ret = port_wait_link(&port, false);
+	if (ret == 0)
+		ret = pmd_device_start(&device, &device_conf);
+	if (ret == 0)
+		ret = wait_for_frame(&port, 0, WAIT_MS);
+	rte_mcfg_mem_write_unlock();
+	DO(ret);
+	port_remove(&port);
+	pmd_device_stop(&device);
+
+	DO(port_up(&pair.device, "", 1));
+	rte_mcfg_mem_write_lock();
+	peer = pmd_peer_start("vnic_driver_peer", pmd_folder);
+	ret = port_wait_link(&pair.device, true);
+	pmd_peer_kill(peer);
+	if (ret == 0)
+		ret = port_wait_link(&pair.device, false);
+	rte_mcfg_mem_write_unlock();
+	if (peer > 0)
+		pmd_remove_runtime(peer);
+	peer = 0;
+	DO(ret);
+	return TEST_SUCCESS;
+}
+
 static struct unit_test_suite suite = {
 	.suite_name = "net_virtio_vfio_user and cards that go and come",
 	.setup = pmd_setup,
@@ -377,6 +418,7 @@ static struct unit_test_suite suite = {
 		TEST_CASE_ST(setup, teardown, test_restart_pair),
 		TEST_CASE_ST(setup, teardown, test_kill_device),
 		TEST_CASE_ST(setup, teardown, test_kill_driver),
+		TEST_CASE_ST(setup, teardown, test_memory_lock),
 		TEST_CASES_END()
 	},
 };
