@@ -350,6 +350,9 @@ test_mtu(void)
 		.rxmode.mtu = 4000,
 		.rxmode.offloads = RTE_ETH_RX_OFFLOAD_SCATTER,
 	};
+	const struct rte_eth_conf merging = {
+		.rxmode.offloads = RTE_ETH_RX_OFFLOAD_TCP_LRO,
+	};
 
 	device_conf.mtu = 4000;
 	TEST_ASSERT_EQUAL(attach("", 1, &(struct rte_eth_conf){ .rxmode.mtu = 3000 }), -EINVAL,
@@ -357,6 +360,8 @@ test_mtu(void)
 	teardown();
 	TEST_ASSERT_EQUAL(attach("", 1, &(struct rte_eth_conf){ .rxmode.mtu = 4001 }), -EINVAL,
 			  "the card does not take it");
+	teardown();
+	TEST_ASSERT_EQUAL(attach("", 1, &merging), -EINVAL, "no buffer is so long");
 	teardown();
 	DO(attach("", 1, &scattering));
 	DO(pmd_transfer(&port, &port, 0, &(struct pmd_traffic){ 1, 4014, FRAME_MAX }, 300));

@@ -27,6 +27,8 @@
 #define DEFAULT_SIZE 256u
 /* Ethernet with a VLAN tag, without the CRC, which nobody sees. */
 #define L2_LEN (RTE_ETHER_HDR_LEN + RTE_VLAN_HLEN)
+/* Packets that are to be segmented, 64 KiB of IP. */
+#define MAX_LRO_LEN (65535u + L2_LEN)
 
 RTE_LOG_REGISTER(vnic_logtype, pmd.net.virtio_vfio_user, NOTICE);
 
@@ -51,6 +53,8 @@ dev_info(struct rte_eth_dev *eth, struct rte_eth_dev_info *info)
 	info->max_rx_queues = info->max_tx_queues = RTE_MIN(port->max_pairs, port->conf.queues);
 	info->max_mac_addrs = VNIC_MAX_MACS;
 	info->rx_offload_capa = vnic_features_rx_offloads(port);
+	if ((info->rx_offload_capa & RTE_ETH_RX_OFFLOAD_TCP_LRO) != 0)
+		info->max_lro_pkt_size = MAX_LRO_LEN;
 	info->tx_offload_capa = vnic_features_tx_offloads(port);
 	info->rx_desc_lim = info->tx_desc_lim = lim;
 	info->default_rxportconf.ring_size = info->default_txportconf.ring_size =
@@ -136,16 +140,19 @@ dev_configure(struct rte_eth_dev *eth)
 	return 0;
 }
 
-/* Whether packets of an MTU fit in the buffers of a queue. */
+/* Whether packets of an MTU, or those that are not segmented, fit in a buffer. */
 static int
 check_fit(const struct vnic_port *port, const struct vnic_queue *q, uint16_t mtu)
 {
-	const uint32_t room = q->buf_len - VNIC_HDR_LEN, len = (uint32_t)mtu + L2_LEN;
+	const struct rte_eth_dev_data *data = port->eth->data;
+	const bool lro = (data->dev_conf.rxmode.offloads & RTE_ETH_RX_OFFLOAD_TCP_LRO) != 0;
+	const uint32_t room = q->buf_len - VNIC_HDR_LEN;
+	const uint32_t len = lro ? MAX_LRO_LEN : (uint32_t)mtu + L2_LEN;
 
-	if (port->eth->data->scattered_rx || len <= room)
+	if (data->scattered_rx || len <= room)
 		return 0;
-	VNIC_LOG(ERR, "%s: Rx queue %u: packets of an MTU of %u need %u bytes, buffers have %u, "
-		 "and scattering is off", port->name, q->queue_id, mtu, len, room);
+	VNIC_LOG(ERR, "%s: Rx queue %u: packets have up to %u bytes, buffers have %u, and "
+		 "scattering is off", port->name, q->queue_id, len, room);
 	return -EINVAL;
 }
 

@@ -23,11 +23,12 @@ report(void *arg)
 {
 	struct vnic_port *port = arg;
 	uint32_t events = __atomic_exchange_n(&port->events, 0, __ATOMIC_ACQ_REL);
+	struct rte_eth_dev *eth = port->eth; /* a callback may close the port */
 
 	if ((events & VNIC_EVENT_LINK) != 0)
-		rte_eth_dev_callback_process(port->eth, RTE_ETH_EVENT_INTR_LSC, NULL);
+		rte_eth_dev_callback_process(eth, RTE_ETH_EVENT_INTR_LSC, NULL);
 	if ((events & VNIC_EVENT_REMOVED) != 0)
-		rte_eth_dev_callback_process(port->eth, RTE_ETH_EVENT_INTR_RMV, NULL);
+		rte_eth_dev_callback_process(eth, RTE_ETH_EVENT_INTR_RMV, NULL);
 }
 
 void
