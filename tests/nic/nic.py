@@ -35,10 +35,9 @@ class VhostUser:
         self.eal = []
 
     @staticmethod
-    def vdev(number, path, queues=QUEUES, iommu=False):
-        """The words that give testpmd its end."""
-        return ["--vdev", "net_vhost%d,iface=%s,queues=%d%s"
-                % (number, path, queues, ",iommu-support=1" if iommu else "")]
+    def vdev(number, path, queues=QUEUES, msix=True):  # pylint: disable=unused-argument
+        """The words that give testpmd its end; QEMU decides about MSI-X."""
+        return ["--vdev", "net_vhost%d,iface=%s,queues=%d" % (number, path, queues)]
 
     @staticmethod
     def remove_stale(path):
@@ -47,20 +46,19 @@ class VhostUser:
             os.unlink(path)
 
     @staticmethod
-    def _device(name, mac, queues, iommu, properties):
-        more = {"iommu_platform": True, "ats": True} if iommu else {}
+    def _device(name, mac, queues, properties):
         return {"driver": "virtio-net-pci", "id": name, "netdev": "net-" + name, "mac": mac,
                 "mq": queues > 1, "vectors": 2 * queues + 2, "host_mtu": JUMBO,
-                "disable-legacy": "on", **more, **properties}
+                "disable-legacy": "on", **properties}
 
-    def boot(self, name, path, mac, queues=QUEUES, iommu=False, **properties):
+    def boot(self, name, path, mac, queues=QUEUES, **properties):
         """The words of a guest's command line, and its -device."""
         # QEMU connects again when the other end is gone.
         return (["-chardev", "socket,id=chr-%s,path=%s,reconnect-ms=%d"
                  % (name, path, RECONNECT_MS),
                  "-netdev", "vhost-user,id=net-%s,chardev=chr-%s,queues=%d"
                  % (name, name, queues)],
-                self._device(name, mac, queues, iommu, properties))
+                self._device(name, mac, queues, properties))
 
     def plug(self, guest, name, path, mac, queues=QUEUES, **properties):
         """Give a running guest the device."""
@@ -69,7 +67,7 @@ class VhostUser:
             "reconnect-ms": RECONNECT_MS}})
         guest.qmp.run("netdev_add", type="vhost-user", id="net-" + name, chardev="chr-" + name,
                       queues=queues)
-        guest.qmp.run("device_add", **self._device(name, mac, queues, False, properties))
+        guest.qmp.run("device_add", **self._device(name, mac, queues, properties))
 
     @staticmethod
     def unplug(guest, name):
@@ -91,10 +89,10 @@ class VfioUser:
         self.eal = ["-d", plugin]
 
     @staticmethod
-    def vdev(number, path, queues=QUEUES, iommu=False):  # pylint: disable=unused-argument
+    def vdev(number, path, queues=QUEUES, msix=True):
         """The words that give testpmd its end."""
-        return ["--vdev", "net_vfio_user%d,iface=%s,queues=%d,mtu=%d,mac=%s"
-                % (number, path, queues, JUMBO, mac_address(number))]
+        return ["--vdev", "net_vfio_user%d,iface=%s,queues=%d,mtu=%d,mac=%s%s"
+                % (number, path, queues, JUMBO, mac_address(number), "" if msix else ",msix=0")]
 
     @staticmethod
     def remove_stale(path):
@@ -106,7 +104,7 @@ class VfioUser:
                 "socket": {"type": "unix", "path": path}, **properties}
 
     # pylint: disable=unused-argument, too-many-arguments
-    def boot(self, name, path, mac, queues=QUEUES, iommu=False, **properties):
+    def boot(self, name, path, mac, queues=QUEUES, **properties):
         """The words of a guest's command line, and its -device."""
         return [], self._device(name, path, properties)
 
@@ -116,7 +114,11 @@ class VfioUser:
 
     @staticmethod
     def unplug(guest, name):
-        """Take the device from a guest whose driver agrees."""
+        """Take the device from a guest whose driver agrees.
+
+        QEMU up to 11.1 at least aborts when the device has MSI-X, whatever the guest has
+        done before.
+        """
         guest.qmp.run("device_del", id=name)
         guest.qmp.wait_event("DEVICE_DELETED", device=name)
 
@@ -204,7 +206,7 @@ class GuestNic:
         # Without neighbour and router discovery there is no traffic but that of the tests.
         self.guest.run("echo 1 >/proc/sys/net/ipv6/conf/{0}/disable_ipv6; "
                        "/bin/ip link set {0} mtu {1} up && /bin/ip addr replace {2}/24 dev {0}"
-                       .format(name, mtu, self.address))
+                       .format(name, mtu, self.address), 60)
         return name
 
     def ping(self, count=5, size=56, options="", host=None):

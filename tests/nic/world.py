@@ -13,7 +13,7 @@ import vm
 
 #: Root ports rp0, rp1, ... of a guest are in the slots from this one on.
 FIRST_SLOT = 0x10
-ROOT_PORTS = 5
+ROOT_PORTS = 7
 TAP = "tap0"
 NIC_PORT, TAP_PORT = 0, 1
 STREAM_PORT = 5300
@@ -36,9 +36,10 @@ HOST6, GUEST6 = "fd00:9::1", "fd00:9::2"
 class Provider:
     """testpmd that forwards between a NIC and a tap interface in a namespace."""
 
-    def __init__(self, lab, backend, number):
+    def __init__(self, lab, backend, number, msix=True):
         self.lab = lab
         self.backend = backend
+        self.msix = msix
         self.path = os.path.join(lab.folder, "nic%d" % number)
         self.far = nic.Namespace(lab)
         self.start(number)
@@ -50,8 +51,8 @@ class Provider:
         self.backend.remove_stale(self.path)
         self.pmd = testpmd.Testpmd(
             self.lab, "testpmd%d" % self.number,
-            [*self.backend.eal, *self.backend.vdev(self.number, self.path), "--vdev",
-             "net_tap0,iface=" + TAP],
+            [*self.backend.eal, *self.backend.vdev(number, self.path, msix=self.msix),
+             "--vdev", "net_tap0,iface=" + TAP],
             ["--rxq=%d" % nic.QUEUES, "--txq=%d" % nic.QUEUES, "--nb-cores=1",
              "--forward-mode=io"], prefix=self.far.prefix)
         self.pmd.run("start")

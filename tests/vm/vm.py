@@ -273,7 +273,8 @@ class Guest(Process):
             self._wait_ready()
         except Closed as error:
             # With a device that it cannot use QEMU ends here, and tells why.
-            raise Failure("QEMU ended: " + tail(self.log)) from error
+            raise Failure("QEMU ended, status %s: %s"
+                          % (self.popen.wait(5), tail(self.log))) from error
 
     def _monitor_there(self):
         if not self.alive():
