@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <linux/virtio_config.h>
 #include <linux/virtio_net.h>
@@ -229,12 +230,17 @@ test_lesser_card(void)
 static int
 test_give_up(void)
 {
+	clock_t start;
+
 	DO(pmd_device_start(&device, &device_conf));
 	DO(attach(",reconnect=100", 1, &(struct rte_eth_conf){ .intr_conf.rmv = 1 }));
 	TEST_ASSERT_EQUAL(rte_eth_dev_is_removed(port.id), 0, "");
 	pmd_device_stop(&device);
 	WAIT_FOR(GET(port.rmv) == 1);
 	TEST_ASSERT_EQUAL(rte_eth_dev_is_removed(port.id), 1, "");
+	start = clock();
+	usleep(300000);
+	TEST_ASSERT(clock() - start < CLOCKS_PER_SEC / 10, "the control thread does not sleep");
 	teardown();
 	TEST_ASSERT(pmd_mbufs_used() == 0, "");
 	return TEST_SUCCESS;
