@@ -105,9 +105,11 @@ test_long_path(void)
 static int
 test_no_folder(void)
 {
+	char args[300];
 	uint16_t id;
 
-	DO(rte_vdev_init("net_vfio_user0", "iface=/nonexistent/socket"));
+	snprintf(args, sizeof(args), "iface=%s/missing/socket", pmd_folder);
+	DO(rte_vdev_init("net_vfio_user0", args));
 	DO(rte_eth_dev_get_port_by_name("net_vfio_user0", &id));
 	port.id = id;
 	TEST_ASSERT(port_start(&port, 1, NULL) < 0, "started");
