@@ -140,9 +140,14 @@ test_mmap(void)
 	TEST_ASSERT(vfio_user_dma_find(&dma, 0x103fff) == added, "find the end");
 	TEST_ASSERT_NULL(vfio_user_dma_find(&dma, 0x104000), "behind");
 	TEST_ASSERT_NULL(vfio_user_dma_find(&dma, 0xfffff), "before");
-	TEST_ASSERT(vfio_user_dma_exact(&dma, 0x100000, 4 * PAGE) == added, "exact");
-	TEST_ASSERT_NULL(vfio_user_dma_exact(&dma, 0x100000, 3 * PAGE), "shorter");
-	TEST_ASSERT_NULL(vfio_user_dma_exact(&dma, 0x101000, 3 * PAGE), "inside");
+	TEST_ASSERT(vfio_user_dma_next(&dma, 0) == added &&
+		    vfio_user_dma_next(&dma, 0x100000 + 4 * PAGE - 1) == added, "next");
+	TEST_ASSERT_NULL(vfio_user_dma_next(&dma, 0x100000 + 4 * PAGE), "behind");
+	TEST_ASSERT(vfio_user_dma_separable(&dma, 0x100000, 0x100000 + 4 * PAGE - 1), "exact");
+	TEST_ASSERT(vfio_user_dma_separable(&dma, 0, UINT64_MAX), "more");
+	TEST_ASSERT(!vfio_user_dma_separable(&dma, 0x100000, 0x100000 + 3 * PAGE - 1), "shorter");
+	TEST_ASSERT(!vfio_user_dma_separable(&dma, 0x101000, UINT64_MAX), "inside");
+	TEST_ASSERT(!vfio_user_dma_separable(&dma, 0, 0xfffff), "before");
 	DO(access_all(false, 0x100123, buf, sizeof(buf)));
 	TEST_ASSERT(is_file(buf, 0x123, sizeof(buf)), "read");
 	memset(buf, 0xa5, sizeof(buf));

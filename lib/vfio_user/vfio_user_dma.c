@@ -218,13 +218,22 @@ vfio_user_dma_find(const struct vfio_user_dma *dma, uint64_t iova)
 }
 
 struct vfio_user_dma_region *
-vfio_user_dma_exact(const struct vfio_user_dma *dma, uint64_t iova, uint64_t size)
+vfio_user_dma_next(const struct vfio_user_dma *dma, uint64_t iova)
 {
-	struct vfio_user_dma_region *region = vfio_user_dma_find(dma, iova);
+	struct vfio_user_iova_range range;
 
-	if (region == NULL || region->info.iova != iova || region->info.size != size)
-		return NULL;
-	return region;
+	return vfio_user_iova_next(dma->root, iova, &range) ? range.cookie : NULL;
+}
+
+bool
+vfio_user_dma_separable(const struct vfio_user_dma *dma, uint64_t first, uint64_t last)
+{
+	const struct vfio_user_dma_region *low = vfio_user_dma_next(dma, first);
+	const struct vfio_user_dma_region *high = vfio_user_dma_find(dma, last);
+
+	if (low == NULL || low->info.iova < first || low->info.iova > last)
+		return false;
+	return high == NULL || high->info.iova + (high->info.size - 1) == last;
 }
 
 /* ---------------------------------------------------------- removing */

@@ -85,9 +85,12 @@ int vfio_user_dma_add(struct vfio_user_dma *dma,
 		      const struct vfio_user_dma_map *req, int fd,
 		      struct vfio_user_dma_region **added);
 
-/** The region that is exactly this range, or NULL. */
+/** The lowest region that ends at or after an address, or NULL. */
 struct vfio_user_dma_region *
-vfio_user_dma_exact(const struct vfio_user_dma *dma, uint64_t iova, uint64_t size);
+vfio_user_dma_next(const struct vfio_user_dma *dma, uint64_t iova);
+
+/** Whether a range has regions, and each of them as a whole. */
+bool vfio_user_dma_separable(const struct vfio_user_dma *dma, uint64_t first, uint64_t last);
 
 /** The region that contains an address, or NULL. */
 struct vfio_user_dma_region *

@@ -235,10 +235,42 @@ notify_unmap(struct rte_vfio_user_server *srv, const struct vfio_user_dma_region
 }
 
 static int
+remove_region(struct rte_vfio_user_server *srv, struct vfio_user_dma_region *region)
+{
+	int ret = vfio_user_dma_hide(&srv->dma, region);
+
+	if (ret < 0)
+		return ret;
+	notify_unmap(srv, region); /* it is still mapped, whatever is settled there */
+	vfio_user_dma_retire(&srv->dma, region);
+	return 0;
+}
+
+/*
+ * As by the kernel's VFIO, a range may hold several mappings, each as a whole: QEMU
+ * forgets in few large ranges what a guest's IOMMU had mapped page by page.
+ */
+static int
+remove_range(struct rte_vfio_user_server *srv, uint64_t first, uint64_t last)
+{
+	struct vfio_user_dma_region *region;
+	int ret = 0;
+
+	if (!vfio_user_dma_separable(&srv->dma, first, last))
+		return -ENOENT;
+	while (ret == 0) {
+		region = vfio_user_dma_next(&srv->dma, first);
+		if (region == NULL || region->info.iova > last)
+			break;
+		ret = remove_region(srv, region);
+	}
+	return ret;
+}
+
+static int
 remove_mapping(struct rte_vfio_user_server *srv, const struct vfio_user_dma_unmap *unmap)
 {
 	struct vfio_user_dma_region *region;
-	int ret;
 
 	if (unmap->flags == VFIO_DMA_UNMAP_FLAG_ALL) {
 		TAILQ_FOREACH(region, &srv->dma.regions, next)
@@ -246,15 +278,7 @@ remove_mapping(struct rte_vfio_user_server *srv, const struct vfio_user_dma_unma
 		vfio_user_dma_remove_all(&srv->dma);
 		return 0;
 	}
-	region = vfio_user_dma_exact(&srv->dma, unmap->addr, unmap->size);
-	if (region == NULL)
-		return -ENOENT;
-	ret = vfio_user_dma_hide(&srv->dma, region);
-	if (ret < 0)
-		return ret;
-	notify_unmap(srv, region); /* it is still mapped, whatever is settled there */
-	vfio_user_dma_retire(&srv->dma, region);
-	return 0;
+	return remove_range(srv, unmap->addr, unmap->addr + (unmap->size - 1));
 }
 
 static int

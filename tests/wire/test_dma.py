@@ -295,13 +295,29 @@ def test_map_refused_by_device(server, client, memory):
 
 @pytest.mark.parametrize("addr, size", [
     (0x10000, 0x1000), (0x10000, 0x3fff), (0x10000, 0x4001), (0x11000, 0x1000),
-    (0xf000, 0x5000), (0x20000, 0x1000), (0x10001, 0x4000), (0, vu.U64),
-    (0x10000, 0x8000)])
+    (0xf000, 0x4fff), (0xf000, 0x5001), (0x20000, 0x1000), (0x10001, 0x4000),
+    (0x10001, vu.U64 - 0x10001), (0, 0x17fff), (0, 0x10000), (0x18000, vu.U64 - 0x18000)])
 def test_unmap_not_exact(server, client, addr, size):
+    """A range without a mapping, or with a part of one."""
     client.dma_map(0x10000, 0x4000)
     client.dma_map(0x14000, 0x4000)
     refused(server, client, errno.ENOENT, vu.p_dma_unmap(addr, size),
             cmd=vu.DMA_UNMAP)
+
+
+@pytest.mark.parametrize("addr, size, left", [
+    (0xf000, 0x5000, 1), (0x10000, 0x8000, 0), (0, vu.U64, 0), (0x14000, vu.U64 - 0x14000, 1),
+    (0, 0x14000, 1), (0x14000, 0x4000, 1)])
+def test_unmap_range(server, client, addr, size, left):
+    """Several mappings as a whole, as QEMU unmaps when a guest's IOMMU is reset."""
+    client.dma_map(0x10000, 0x4000)
+    client.dma_map(0x14000, 0x4000)
+    payload = vu.p_dma_unmap(addr, size)
+    assert client.ok(vu.DMA_UNMAP, payload).payload == payload
+    assert server.ctl("dma_count").rc == left
+    for at in (0x10000, 0x14000):  # what was unmapped can be mapped anew
+        if addr <= at and at + 0x4000 <= addr + size:
+            client.dma_map(at, 0x4000)
 
 
 @pytest.mark.parametrize("payload", [
