@@ -305,7 +305,7 @@ nic_rx_burst(void *queue, struct rte_mbuf **pkts, uint16_t nb)
 		rte_virtio_ring_publish(ring);
 	nic_interrupt(vq, &q->moderation, work.pushed);
 	rte_virtio_queue_end(vq);
-	if (unlikely(q->vlan_strip))
+	if (unlikely(NIC_GET(q->vlan_strip)))
 		vlans_strip(pkts, work.nb);
 	if (work.nb != 0) {
 		NIC_ADD(q->counters.packets, work.nb);
