@@ -80,11 +80,11 @@ fini(void)
 
 /* One lcore, on the first cpu; the program itself runs on all of them. */
 static int
-init_eal(char *prefix)
+init_eal(const char *memory, char *prefix)
 {
 	char lcores[32];
 	char *args[] = {
-		(char *)(uintptr_t)"vfio-user-test-pmd", (char *)(uintptr_t)"--no-huge",
+		(char *)(uintptr_t)"vfio-user-test-pmd", (char *)(uintptr_t)memory,
 		(char *)(uintptr_t)"-m", (char *)(uintptr_t)"256",
 		(char *)(uintptr_t)"--no-pci", prefix, lcores,
 		(char *)(uintptr_t)"--log-level=lib.eal:4",
@@ -102,7 +102,7 @@ init_eal(char *prefix)
 }
 
 static int
-init(void)
+init(const char *memory)
 {
 	char prefix[64] = "--file-prefix=";
 	int ret;
@@ -110,7 +110,7 @@ init(void)
 	file_prefix(prefix + strlen(prefix), sizeof(prefix) - strlen(prefix), getpid());
 	snprintf(pmd_folder, sizeof(pmd_folder), "/tmp/vfio-user-test-pmd-XXXXXX");
 	TEST_ASSERT_NOT_NULL(mkdtemp(pmd_folder), "%s: %s", pmd_folder, strerror(errno));
-	ret = init_eal(prefix);
+	ret = init_eal(memory, prefix);
 	TEST_ASSERT_EQUAL(ret, 0, "EAL: %s", rte_strerror(-ret));
 	pmd_pool = rte_pktmbuf_pool_create("test", PMD_MBUFS, 256, 0, RTE_MBUF_DEFAULT_BUF_SIZE,
 					   SOCKET_ID_ANY);
@@ -126,9 +126,27 @@ pmd_setup(void)
 	static int ret;
 
 	if (!tried)
-		ret = init();
+		ret = init("--no-huge");
 	tried = true;
 	return ret;
+}
+
+int
+pmd_setup_primary(void)
+{
+	return init("--proc-type=primary");
+}
+
+int
+pmd_setup_secondary(pid_t primary)
+{
+	char prefix[64] = "--file-prefix=";
+	int ret;
+
+	file_prefix(prefix + strlen(prefix), sizeof(prefix) - strlen(prefix), primary);
+	ret = init_eal("--proc-type=secondary", prefix);
+	TEST_ASSERT_EQUAL(ret, 0, "EAL: %s", rte_strerror(-ret));
+	return TEST_SUCCESS;
 }
 
 unsigned int

@@ -33,6 +33,12 @@ extern char pmd_folder[64];
  */
 int pmd_setup(void);
 
+/** The same with huge pages, so that a secondary process can share them. */
+int pmd_setup_primary(void);
+
+/** Become a secondary process of one that called pmd_setup_primary(). */
+int pmd_setup_secondary(pid_t primary);
+
 /** Remove what the EAL of another process of this program left, that was killed. */
 void pmd_remove_runtime(pid_t pid);
 

@@ -8,11 +8,8 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <sched.h>
-#include <signal.h>
-#include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <rte_bus_vdev.h>
@@ -20,6 +17,7 @@
 #include <rte_errno.h>
 
 #include "pmd_guest.h"
+#include "pmd_peer.h"
 #include "pmd_port.h"
 #include "test_vfio_user_fds.h"
 
@@ -27,8 +25,6 @@
 	BIT(VIRTIO_NET_F_MQ))
 #define MANY 16
 #define STATUS_OFFSET offsetof(struct virtio_net_config, status)
-
-extern char **environ;
 
 static struct pmd_port port, ports[MANY];
 static struct guest guest, guests[MANY];
@@ -362,16 +358,14 @@ test_mtu(void)
 static int
 test_guest_peer(void)
 {
-	const char *path = getenv("VFIO_USER_TEST_SOCKET");
 	struct virtio_net_hdr_v1 hdr;
 	uint64_t features = FEATURES | BIT(VIRTIO_NET_F_MRG_RXBUF);
 	bool indirect;
 
-	TEST_ASSERT_NOT_NULL(path, "no VFIO_USER_TEST_SOCKET");
 	pmd_rand_seed((uint64_t)getpid());
 	if (getpid() & 1)
 		features |= BIT(VIRTIO_F_RING_PACKED) | BIT(VIRTIO_RING_F_INDIRECT_DESC);
-	DO(guest_connect(&guest, path));
+	DO(guest_connect(&guest, pmd_peer_arg()));
 	DO(guest_up(&guest, features, 1, 64));
 	while (true) {
 		while (guest_send(&guest, 0, NULL, frame, 60 + pmd_rand_below(3000),
@@ -384,16 +378,6 @@ test_guest_peer(void)
 			;
 	}
 	return TEST_SUCCESS;
-}
-
-static pid_t
-spawn_guest(void)
-{
-	char *const args[] = { (char *)(uintptr_t)"guest", (char *)(uintptr_t)"nic_guest_peer", NULL };
-	pid_t pid;
-
-	setenv("VFIO_USER_TEST_SOCKET", port.path, 1);
-	return posix_spawn(&pid, "/proc/self/exe", NULL, NULL, args, environ) == 0 ? pid : -1;
 }
 
 /* What is received is sent back; the number of packets. */
@@ -417,7 +401,7 @@ test_killed(void)
 
 	DO(port_up(&port, "", 1));
 	for (i = 0; i < rounds; i++) {
-		pid = spawn_guest();
+		pid = pmd_peer_start("nic_guest_peer", port.path);
 		TEST_ASSERT(pid > 0, "spawn");
 		for (nb = idle = 0; nb < 2000 + 100 * i && idle < 20000; idle += part == 0) {
 			part = echo(port.id);
@@ -425,11 +409,10 @@ test_killed(void)
 			if (part == 0)
 				usleep(500);
 		}
-		kill(pid, SIGKILL);
+		pmd_peer_kill(pid);
 		TEST_ASSERT(idle < 20000, "no traffic");
 		while (port_link(&port))
 			echo(port.id);
-		TEST_ASSERT_EQUAL(waitpid(pid, NULL, 0), pid, "wait");
 	}
 	TEST_ASSERT_EQUAL(port_xstat(&port, "rx_q0_broken_rings"), 0u, "broken");
 	DO(guest_connect(&guest, port.path));
