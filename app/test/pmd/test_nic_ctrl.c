@@ -388,7 +388,8 @@ moderated(uint16_t vq, uint32_t packets, uint32_t usecs)
 	uint32_t values[2];
 
 	TEST_ASSERT_EQUAL(guest_ctrl(&guest, VIRTIO_NET_CTRL_NOTF_COAL,
-				     VIRTIO_NET_CTRL_NOTF_COAL_VQ_GET, &le, 2, result), GOOD, "get");
+				     VIRTIO_NET_CTRL_NOTF_COAL_VQ_GET, &le, 2, result), GOOD,
+			  "get");
 	/* the acknowledgement, and a struct virtio_net_ctrl_coal */
 	TEST_ASSERT_EQUAL(guest.ctrl_written, 1 + sizeof(values), "%u", guest.ctrl_written);
 	memcpy(values, result, sizeof(values));
@@ -401,7 +402,8 @@ moderated(uint16_t vq, uint32_t packets, uint32_t usecs)
 static int
 test_moderation(void)
 {
-	static const uint8_t rx[] = { 3, 0, 0, 0, 0xe8, 3, 0, 0 }, tx[] = { 9, 0, 0, 0, 50, 0, 0, 0 };
+	static const uint8_t rx[] = { 3, 0, 0, 0, 0xe8, 3, 0, 0 };
+	static const uint8_t tx[] = { 9, 0, 0, 0, 50, 0, 0, 0 };
 	static const uint8_t long_time[] = { 1, 0, 0, 0, 0x11, 0x27, 0, 0 };
 	static const uint8_t vq3[] = { 3, 0, 0xff, 0xff, 7, 0, 0, 0, 0x10, 0x27, 0, 0 };
 	uint16_t vq;

@@ -332,7 +332,8 @@ test_guest_interrupts(void)
 		fd = guest.drv.queue_fds[1];
 		virtio_driver_irq_wait(fd, 0);
 		virtio_driver_want_irq(vq, true);
-		TEST_ASSERT_EQUAL(guest_send(&guest, 0, NULL, frame, 60, GUEST_ONE, false), 1, "send");
+		TEST_ASSERT_EQUAL(guest_send(&guest, 0, NULL, frame, 60, GUEST_ONE, false), 1,
+				  "send");
 		TEST_ASSERT_EQUAL(receive(0), 1, "received");
 		TEST_ASSERT_EQUAL(virtio_driver_irq_wait(fd, 0), 1u, "wanted, case %u", k);
 	}

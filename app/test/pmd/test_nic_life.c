@@ -93,7 +93,8 @@ test_restart(void)
 	for (i = 0; i < 20; i++) {
 		DO(exchange(&port, &guest, 0, 20));
 		TEST_ASSERT(port_link(&port), "link");
-		TEST_ASSERT_EQUAL(guest_config(&guest, STATUS_OFFSET, 2), VIRTIO_NET_S_LINK_UP, "up");
+		TEST_ASSERT_EQUAL(guest_config(&guest, STATUS_OFFSET, 2), VIRTIO_NET_S_LINK_UP,
+				  "up");
 		virtio_driver_irq_wait(guest.drv.config_fd, 0);
 		DO(rte_eth_dev_stop(port.id));
 		TEST_ASSERT(!port_link(&port), "link");

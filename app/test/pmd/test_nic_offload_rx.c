@@ -353,8 +353,8 @@ test_no_offloads(void)
 	packet = (struct packet){ .payload = 60 };
 	packet_make(&packet, PACKET_WHOLE);
 	for (form = GUEST_ONE; form < GUEST_FORMS; form++) {
-		TEST_ASSERT_EQUAL(guest_send(&guest, 0, &hdr, packet.bytes, packet.len, form, false),
-				  1, "send");
+		TEST_ASSERT_EQUAL(guest_send(&guest, 0, &hdr, packet.bytes, packet.len, form,
+					     false), 1, "send");
 		TEST_ASSERT_EQUAL(rte_eth_rx_burst(port.id, 0, &m, 1), 1, "form %u", form);
 		TEST_ASSERT_EQUAL(m->ol_flags, 0, "form %u", form);
 		TEST_ASSERT_EQUAL(take(m), packet.len, "form %u", form);

@@ -188,7 +188,8 @@ settings_set(void)
 	const uint32_t coal[] = { rte_cpu_to_le_32(3), rte_cpu_to_le_32(pmd_rand_below(300)) };
 	const uint8_t mac[] = { 2, 0, 0, 0, 0, (uint8_t)pmd_rand() };
 
-	DO(command(VIRTIO_NET_CTRL_GUEST_OFFLOADS, VIRTIO_NET_CTRL_GUEST_OFFLOADS_SET, &offloads, 8));
+	DO(command(VIRTIO_NET_CTRL_GUEST_OFFLOADS, VIRTIO_NET_CTRL_GUEST_OFFLOADS_SET, &offloads,
+		   8));
 	DO(command(VIRTIO_NET_CTRL_NOTF_COAL, VIRTIO_NET_CTRL_NOTF_COAL_RX_SET, coal, 8));
 	DO(command(VIRTIO_NET_CTRL_NOTF_COAL, VIRTIO_NET_CTRL_NOTF_COAL_TX_SET, coal, 8));
 	return command(VIRTIO_NET_CTRL_MAC, VIRTIO_NET_CTRL_MAC_ADDR_SET, mac, 6);
@@ -262,8 +263,8 @@ test_everything(void)
 		{ traffic, "traffic" }, { traffic, "traffic" }, { traffic, "traffic" },
 		{ traffic, "traffic" }, { guest_anew, "reset" }, { guest_returns, "reconnection" },
 		{ device_reset, "device reset" }, { remap, "memory" }, { pairs_set, "queues" },
-		{ filters_set, "filters" }, { settings_set, "settings" }, { port_read, "statistics" },
-		{ port_set, "port" },
+		{ filters_set, "filters" }, { settings_set, "settings" },
+		{ port_read, "statistics" }, { port_set, "port" },
 	};
 	const uint32_t rounds = pmd_long() ? 40000 : 2500;
 	uint32_t i, which;
@@ -312,8 +313,8 @@ test_unmapped(void)
 			virtio_driver_add(guest_rx(&guest, 0)->vq, &(struct virtio_driver_buf){
 				ISLAND + k * 2048, 2048 }, 0, 1, false);
 		for (k = 0; k < 32; k++)
-			TEST_ASSERT_EQUAL(guest_send(&guest, 0, NULL, frame, 1500, GUEST_ONE, false),
-					  1, "send");
+			TEST_ASSERT_EQUAL(guest_send(&guest, 0, NULL, frame, 1500, GUEST_ONE,
+						     false), 1, "send");
 		if (i % 8 != 0)
 			usleep(i % 8 * 10);
 		DO(rte_vfio_user_client_dma_unmap(guest.client, &range, 1));

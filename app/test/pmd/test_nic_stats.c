@@ -113,6 +113,7 @@ exchange(uint16_t pair, uint32_t nb)
 static int
 test_values(void)
 {
+	struct virtio_net_hdr_v1 hdr;
 	struct rte_eth_stats stats;
 	struct rte_mbuf *m;
 	uint32_t k;
@@ -136,8 +137,7 @@ test_values(void)
 		DO(guest_post_plain(&guest, 0, 2048, 1));
 		TEST_ASSERT_EQUAL(rte_eth_tx_burst(port.id, 0, &m, 1), 1, "tx");
 		XSTAT("tx_q0_merged_buffers", 1u);
-		TEST_ASSERT_EQUAL(guest_recv(&guest, 0, &(struct virtio_net_hdr_v1){ 0 }, frame), 3000,
-				  "received");
+		TEST_ASSERT_EQUAL(guest_recv(&guest, 0, &hdr, frame), 3000, "received");
 		DO(rte_eth_stats_get(port.id, &stats));
 		TEST_ASSERT_EQUAL(stats.ipackets, 6, "rx");
 		TEST_ASSERT_EQUAL(stats.obytes, 3500, "tx");
