@@ -25,6 +25,17 @@
 #define nic_tel_add_dict_uint rte_tel_data_add_dict_u64
 #endif
 
+/* DPDK 25.11 gives stats_get the counters of queues apart, as an argument more. */
+#if RTE_VERSION >= RTE_VERSION_NUM(25, 11, 0, 0)
+typedef struct eth_queue_stats nic_queue_stats;
+#define NIC_QUEUE_STATS , struct eth_queue_stats *queue_stats
+#define NIC_QUEUE_STATS_OF(stats) queue_stats
+#else
+typedef struct rte_eth_stats nic_queue_stats;
+#define NIC_QUEUE_STATS
+#define NIC_QUEUE_STATS_OF(stats) (stats)
+#endif
+
 /*
  * Run a function in a control thread of EAL and wait for its end: 0 or -errno. DPDK
  * 23.11 has a new function for that, DPDK 24.11 has dropped the old one.

@@ -35,8 +35,10 @@ counters_copy(struct nic_counters *to, const struct nic_counters *from)
 		to->causes[i] = NIC_GET(from->causes[i]);
 }
 
+/* The counters of queues are those of the first ones; queues may be NULL. */
 static void
-rx_stats_add(const struct nic_rx_queue *q, uint16_t i, struct rte_eth_stats *stats)
+rx_stats_add(const struct nic_rx_queue *q, uint16_t i, struct rte_eth_stats *stats,
+	     nic_queue_stats *queues)
 {
 	const uint64_t errors = COUNT(q, causes[NIC_RX_BAD_HEADER]) +
 		COUNT(q, causes[NIC_RX_TOO_SHORT]) + COUNT(q, causes[NIC_RX_TOO_LONG]);
@@ -45,37 +47,39 @@ rx_stats_add(const struct nic_rx_queue *q, uint16_t i, struct rte_eth_stats *sta
 	stats->ibytes += COUNT(q, bytes);
 	stats->ierrors += errors;
 	stats->rx_nombuf += COUNT(q, causes[NIC_RX_NO_MBUF]);
-	if (i >= RTE_ETHDEV_QUEUE_STAT_CNTRS)
+	if (queues == NULL || i >= RTE_DIM(queues->q_ipackets))
 		return;
-	stats->q_ipackets[i] = COUNT(q, packets);
-	stats->q_ibytes[i] = COUNT(q, bytes);
-	stats->q_errors[i] = errors;
+	queues->q_ipackets[i] = COUNT(q, packets);
+	queues->q_ibytes[i] = COUNT(q, bytes);
+	queues->q_errors[i] = errors;
 }
 
 static void
-tx_stats_add(const struct nic_tx_queue *q, uint16_t i, struct rte_eth_stats *stats)
+tx_stats_add(const struct nic_tx_queue *q, uint16_t i, struct rte_eth_stats *stats,
+	     nic_queue_stats *queues)
 {
 	stats->opackets += COUNT(q, packets);
 	stats->obytes += COUNT(q, bytes);
 	stats->oerrors += COUNT(q, causes[NIC_TX_TOO_LONG]) +
 		COUNT(q, causes[NIC_TX_BAD_OFFLOAD]);
-	if (i >= RTE_ETHDEV_QUEUE_STAT_CNTRS)
+	if (queues == NULL || i >= RTE_DIM(queues->q_opackets))
 		return;
-	stats->q_opackets[i] = COUNT(q, packets);
-	stats->q_obytes[i] = COUNT(q, bytes);
+	queues->q_opackets[i] = COUNT(q, packets);
+	queues->q_obytes[i] = COUNT(q, bytes);
 }
 
 int
-nic_stats_get(struct rte_eth_dev *eth, struct rte_eth_stats *stats)
+nic_stats_get(struct rte_eth_dev *eth, struct rte_eth_stats *stats NIC_QUEUE_STATS)
 {
+	nic_queue_stats *queues = NIC_QUEUE_STATS_OF(stats);
 	const struct nic *nic = nic_of(eth);
 	uint16_t i;
 
 	for (i = 0; i < NIC_MAX_PAIRS; i++) {
 		if (nic->rx[i] != NULL)
-			rx_stats_add(nic->rx[i], i, stats);
+			rx_stats_add(nic->rx[i], i, stats, queues);
 		if (nic->tx[i] != NULL)
-			tx_stats_add(nic->tx[i], i, stats);
+			tx_stats_add(nic->tx[i], i, stats, queues);
 	}
 	return 0;
 }

@@ -14,7 +14,9 @@
 
 #include <ethdev_driver.h>
 
-int nic_stats_get(struct rte_eth_dev *eth, struct rte_eth_stats *stats);
+#include "nic_compat.h"
+
+int nic_stats_get(struct rte_eth_dev *eth, struct rte_eth_stats *stats NIC_QUEUE_STATS);
 int nic_stats_reset(struct rte_eth_dev *eth);
 int nic_xstats_get(struct rte_eth_dev *eth, struct rte_eth_xstat *xstats, unsigned int nb);
 int nic_xstats_get_names(struct rte_eth_dev *eth, struct rte_eth_xstat_name *names,
