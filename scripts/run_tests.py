@@ -269,6 +269,8 @@ PARTS = (
     Part("virtio", pytest("tests/virtio", "build"), ("build",)),
     Part("build-tsan", build("build-tsan", "gcc", *THREAD_SANITIZER)),
     Part("unit-tsan", unit("build-tsan"), ("build-tsan",), timeout=1200, env=THREAD_SANITIZED),
+    Part("pmd-tsan", unit("build-tsan", "pmd/vfio-user-test-pmd"), ("build-tsan",), timeout=1200,
+         env=THREAD_SANITIZED),
     Part("unit-asan", unit("build-asan"), ("build-asan",), env=SANITIZED),
     Part("pmd-asan", unit("build-asan", "pmd/vfio-user-test-pmd"), ("build-asan",),
          env=SANITIZED),
