@@ -16,7 +16,7 @@ export PATH := /usr/bin:/bin:$(PATH)
 all: build
 
 help:
-	@echo 'make demo       build, then run the demo device and its client'
+	@echo 'make demo       build, then show a guest whose NIC is a port of testpmd'
 	@echo 'make demo-vm    build, then show the demo device to a QEMU guest'
 	@echo 'make build      build into $(BUILD)'
 	@echo 'make test       build and run all tests'
@@ -34,7 +34,7 @@ build:
 	@meson compile -C $(BUILD)
 
 demo:
-	@scripts/install-deps.sh demo
+	@scripts/install-deps.sh nic
 	@$(MAKE) --no-print-directory build
 	@scripts/demo.sh $(BUILD)
 

@@ -4,8 +4,9 @@
 #
 # Usage: demo.sh BUILD_DIR
 #
-# Run the demo device in one process and its client in another, and return the
-# client's status.
+# Show a guest whose NIC is a port of testpmd, if there is all that a guest needs.
+# Otherwise say what is missing, run the demo device in one process and its client in
+# another, and return the client's status.
 
 set -euo pipefail
 
@@ -24,6 +25,12 @@ for program in "$demo" "$client"; do
 		exit 2
 	fi
 done
+
+missing=3
+status=0
+/usr/bin/python3 "$(dirname "${BASH_SOURCE[0]}")/../tests/nic/demo.py" "$1" || status=$?
+[[ $status -eq $missing ]] || exit "$status"
+echo
 
 dir=$(mktemp -d "${TMPDIR:-/tmp}/vfio-user-demo.XXXXXX")
 log=$dir/demo.log

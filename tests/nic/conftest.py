@@ -17,15 +17,12 @@ import world as worlds
 from guests import (built, missing, pytest_addoption, pytest_runtest_makereport,
                     pytest_terminal_summary, run_lab)
 
-MODULES = ("virtio_net", "8021q")
-PROGRAMS = ("iperf3", "ethtool", "ip", "ping")
-
-
 @pytest.fixture(scope="session")
 def images(tmp_path_factory):
     """QEMU, kernel and initramfs."""
     try:
-        return vm.Images.get(str(tmp_path_factory.mktemp("images")), MODULES, programs=PROGRAMS)
+        return vm.Images.get(str(tmp_path_factory.mktemp("images")), worlds.MODULES,
+                             programs=worlds.PROGRAMS)
     except vm.Missing as error:
         return missing(str(error))
 

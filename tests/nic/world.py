@@ -11,6 +11,10 @@ import nic
 import testpmd
 import vm
 
+#: What a guest needs for all of this: modules of its kernel, programs of this machine.
+MODULES = ("virtio_net", "8021q")
+PROGRAMS = ("iperf3", "ethtool", "ip", "ping")
+
 #: Root ports rp0, rp1, ... of a guest are in the slots from this one on.
 FIRST_SLOT = 0x10
 ROOT_PORTS = 7
@@ -36,8 +40,9 @@ HOST6, GUEST6 = "fd00:9::1", "fd00:9::2"
 class Provider:
     """testpmd that forwards between a NIC and a tap interface in a namespace."""
 
-    def __init__(self, lab, backend, number, msix=True):
+    def __init__(self, lab, backend, number, queues=nic.QUEUES, msix=True):
         self.lab = lab
+        self.queues = queues
         self.backend = backend
         self.msix = msix
         self.path = os.path.join(lab.folder, "nic%d" % number)
@@ -51,9 +56,9 @@ class Provider:
         self.backend.remove_stale(self.path)
         self.pmd = testpmd.Testpmd(
             self.lab, "testpmd%d" % self.number,
-            [*self.backend.eal, *self.backend.vdev(number, self.path, msix=self.msix),
+            [*self.backend.eal, *self.backend.vdev(number, self.path, self.queues, self.msix),
              "--vdev", "net_tap0,iface=" + TAP],
-            ["--rxq=%d" % nic.QUEUES, "--txq=%d" % nic.QUEUES, "--nb-cores=1",
+            ["--rxq=%d" % self.queues, "--txq=%d" % self.queues, "--nb-cores=1",
              "--forward-mode=io"], prefix=self.far.prefix)
         self.pmd.run("start")
         self._prepare_tap()
@@ -100,13 +105,15 @@ class Link:
         """Run iperf3 in the guest against a server of the far end; return its result."""
         server = self.provider.serve("iperf3", "-s", "-1", "--forceflush")
         try:
-            said = json.loads(self.guest.execute("iperf3 -J -i 0 -c %s %s"
-                                                 % (self.nic.host, options), timeout)[1] or "{}")
+            said = self.guest.execute("iperf3 -J -i 0 -c %s %s" % (self.nic.host, options),
+                                      timeout)[1]
         finally:
             server.stop()
-        if "error" in said or not said.get("end"):
-            raise vm.Failure("iperf3 %s: %s" % (options, said.get("error", "nothing said")))
-        return said["end"]
+        # What is no JSON text comes from the shell: the command was killed.
+        result = json.loads(said) if said.startswith("{") else {"error": said}
+        if "error" in result:
+            raise vm.Failure("iperf3 %s: %s" % (options, result["error"]))
+        return result["end"]
 
     def transfer(self, direction, size, host=None):
         """Send or receive made-up data; each byte is compared."""
