@@ -42,7 +42,8 @@ PROGRAMS = {
 
 TARGET = re.compile(r"(value|ratio) (<=|>=|<) ([\d.e+]+)$")
 COMPARE = {"<=": operator.le, ">=": operator.ge, "<": operator.lt}
-SCALES = {"ns": ((1e6, "ms"), (1e3, "us")), "1/s": ((1e6, "M/s"), (1e3, "k/s")),
+SCALES = {"ns": ((1e6, "ms"), (1e3, "us")), "bit/s": ((1e9, "Gbit/s"), (1e6, "Mbit/s")),
+          "1/s": ((1e6, "M/s"), (1e3, "k/s")),
           "bytes": ((1024, "KiB"),)}
 
 

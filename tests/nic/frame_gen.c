@@ -182,18 +182,19 @@ check(struct job *job, struct rte_mbuf *m, uint64_t wanted)
 			     m->pkt_len, length);
 	for (; m != NULL; m = m->next) {
 		if (m->data_len > length - done)
-			return wrong(job, "frame %" PRIu64 ": its segments have more than %u bytes",
+			return wrong(job, "frame %" PRIu64 ": segments of more than %u bytes",
 				     wanted, length);
-		same = pattern_differs(rte_pktmbuf_mtod(m, uint8_t *), expected + done, m->data_len);
+		same = pattern_differs(rte_pktmbuf_mtod(m, uint8_t *), expected + done,
+				       m->data_len);
 		if (same != m->data_len)
-			return wrong(job, "frame %" PRIu64 " of %u bytes: byte %zu differs", wanted,
-				     length, done + same);
+			return wrong(job, "frame %" PRIu64 " of %u bytes: byte %zu differs",
+				     wanted, length, done + same);
 		done += m->data_len;
 		job->mbufs++;
 	}
 	if (done != length)
-		return wrong(job, "frame %" PRIu64 ": its segments have %u bytes of %u", wanted, done,
-			     length);
+		return wrong(job, "frame %" PRIu64 ": segments of %u bytes instead of %u",
+			     wanted, done, length);
 	progress(job);
 	return 1;
 }
@@ -245,8 +246,8 @@ obey(struct job *job, const char *line)
 {
 	memset(job, 0, sizeof(*job));
 	progress(job);
-	if (sscanf(line, "send %" SCNu64 " %" SCNu64 " %" SCNu32 " %" SCNu32, &job->seed, &job->count,
-		   &job->max, &job->segments) == 4)
+	if (sscanf(line, "send %" SCNu64 " %" SCNu64 " %" SCNu32 " %" SCNu32, &job->seed,
+		   &job->count, &job->max, &job->segments) == 4)
 		return do_send(job);
 	if (sscanf(line, "receive %" SCNu64 " %" SCNu64 " %" SCNu32, &job->seed, &job->count,
 		   &job->max) == 3)
@@ -288,7 +289,8 @@ main(int argc, char **argv)
 	fflush(stdout);
 	while (fgets(line, sizeof(line), stdin) != NULL) {
 		if (obey(&job, line) == 0)
-			printf("right: %" PRIu64 " frames in %" PRIu64 " mbufs\n", job.count, job.mbufs);
+			printf("right: %" PRIu64 " frames in %" PRIu64 " mbufs\n", job.count,
+			       job.mbufs);
 		else
 			printf("wrong: %s\n", job.problem);
 		fflush(stdout);

@@ -12,6 +12,7 @@ Everything that was started is stopped, by its process id, when the lab ends.
 """
 
 import ctypes
+import errno
 import json
 import os
 import shutil
@@ -150,7 +151,11 @@ class Lines:
 
     def __init__(self, path):
         self.socket = socket.socket(socket.AF_UNIX)
-        self.socket.connect(path)
+        # Between bind() and listen() of the other side its socket is there, but refuses.
+        error = wait_for("listening " + path, lambda: self.socket.connect_ex(path), 10,
+                         lambda code: code != errno.ECONNREFUSED)
+        if error:
+            raise Failure("%s: %s" % (path, os.strerror(error)))
         self.pending = b""
 
     def send(self, text):

@@ -100,8 +100,8 @@ frame_is(const void *buffer, uint32_t length, enum frame_kind kind, uint64_t see
 	if (length < FRAME_MIN)
 		return false;
 	memcpy(&h, buffer, sizeof(h));
-	return h.ethertype[0] == FRAME_ETHERTYPE >> 8 && h.ethertype[1] == (FRAME_ETHERTYPE & 0xff) &&
-	       h.kind == kind && h.seed == seed;
+	return h.ethertype[0] == FRAME_ETHERTYPE >> 8 &&
+	       h.ethertype[1] == (FRAME_ETHERTYPE & 0xff) && h.kind == kind && h.seed == seed;
 }
 
 /** The number in a frame that is one of ours. */
