@@ -332,8 +332,9 @@ driver_peer(void)
 	DO(pmd_setup());
 	rmdir(pmd_folder);
 	snprintf(pmd_folder, sizeof(pmd_folder), "%s", folder);
-	DO(port_probe_driver(&port, 0, ""));
-	DO(port_start(&port, 1, &plain));
+	/* the folder is not ours to remove at an exit */
+	if (port_probe_driver(&port, 0, "") < 0 || port_start(&port, 1, &plain) < 0)
+		_exit(EXIT_FAILURE);
 	for (;;)
 		wait_for_frame(&port, 0, 0);
 }
