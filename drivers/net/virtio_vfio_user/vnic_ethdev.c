@@ -249,6 +249,8 @@ tx_queue_setup(struct rte_eth_dev *eth, uint16_t queue, uint16_t nb_desc, unsign
 	q = vnic_queue_create(port, false, queue, ring_size(port, nb_desc), socket);
 	if (q == NULL)
 		return -ENOMEM;
+	q->fast_free = ((conf->offloads | eth->data->dev_conf.txmode.offloads) &
+			RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE) != 0;
 	q->threshold = q->size - q->size / 4;
 	if (conf->tx_free_thresh != 0)
 		q->threshold = RTE_MIN(conf->tx_free_thresh, q->size);

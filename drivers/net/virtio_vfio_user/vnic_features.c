@@ -135,7 +135,7 @@ uint64_t
 vnic_features_tx_offloads(const struct vnic_port *port)
 {
 	const uint64_t offered = consistent(port->offered);
-	uint64_t offloads = RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
+	uint64_t offloads = RTE_ETH_TX_OFFLOAD_MULTI_SEGS | RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE;
 
 	if (VNIC_HAS(offered, VIRTIO_NET_F_CSUM))
 		offloads |= TX_CKSUM;

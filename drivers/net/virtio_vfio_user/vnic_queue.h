@@ -98,6 +98,7 @@ struct vnic_queue {
 	bool packed, in_order, indirect, event_idx, notify_data;
 	bool offload; /**< headers say something */
 	bool mergeable;
+	bool fast_free; /**< Tx: RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE */
 	bool is_rx;
 	uint16_t size, mask;
 	uint16_t nb_free; /**< descriptors */

@@ -42,14 +42,16 @@ struct vnic_tx_seg {
 /** mbufs on their way back to a pool. */
 struct vnic_tx_free {
 	struct rte_mempool *pool;
+	bool fast; /**< there is one pool, and nobody else has an mbuf */
 	uint16_t nb;
 	struct rte_mbuf *mbufs[VNIC_BURST];
 };
 
 static inline void
-vnic_tx_free_init(struct vnic_tx_free *list)
+vnic_tx_free_init(struct vnic_tx_free *list, const struct vnic_queue *q)
 {
 	list->pool = NULL;
+	list->fast = q->fast_free;
 	list->nb = 0;
 }
 
@@ -57,7 +59,7 @@ static inline void
 vnic_tx_free_flush(struct vnic_tx_free *list)
 {
 	if (list->nb != 0)
-		rte_mempool_put_bulk(list->pool, (void **)list->mbufs, list->nb);
+		rte_mempool_put_bulk(list->mbufs[0]->pool, (void **)list->mbufs, list->nb);
 	list->nb = 0;
 }
 
@@ -74,13 +76,18 @@ vnic_tx_free_add(struct vnic_tx_free *list, struct rte_mbuf *m)
 		rte_pktmbuf_free(m);
 		return;
 	}
-	m = rte_pktmbuf_prefree_seg(m);
-	if (unlikely(m == NULL))
-		return;
-	if (unlikely(list->nb == VNIC_BURST || list->pool != m->pool)) {
-		vnic_tx_free_flush(list);
-		list->pool = m->pool;
+	/* the second line of an mbuf, where the pool is, is not looked at if need not be */
+	if (!list->fast) {
+		m = rte_pktmbuf_prefree_seg(m);
+		if (unlikely(m == NULL))
+			return;
+		if (unlikely(list->pool != m->pool)) {
+			vnic_tx_free_flush(list);
+			list->pool = m->pool;
+		}
 	}
+	if (unlikely(list->nb == VNIC_BURST))
+		vnic_tx_free_flush(list);
 	list->mbufs[list->nb++] = m;
 }
 

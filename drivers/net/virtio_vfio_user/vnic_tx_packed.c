@@ -58,7 +58,7 @@ vnic_tx_packed_reclaim(struct vnic_queue *q)
 	uint16_t flags, id;
 	int ret = 0;
 
-	vnic_tx_free_init(&list);
+	vnic_tx_free_init(&list, q);
 	while (q->nb_bufs != 0 && ret == 0) {
 		desc = &q->ring.desc[q->used];
 		flags = rte_le_to_cpu_16(__atomic_load_n(&desc->flags, __ATOMIC_ACQUIRE));

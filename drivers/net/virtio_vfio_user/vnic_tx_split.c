@@ -45,7 +45,7 @@ vnic_tx_split_reclaim(struct vnic_queue *q)
 	uint16_t idx;
 	uint32_t id;
 
-	vnic_tx_free_init(&list);
+	vnic_tx_free_init(&list, q);
 	idx = rte_le_to_cpu_16(__atomic_load_n(&q->split.used->idx, __ATOMIC_ACQUIRE));
 	if (unlikely((uint16_t)(idx - q->used) > q->nb_bufs)) {
 		vnic_queue_break(q, "used index", idx);
