@@ -11,7 +11,7 @@ PREFIX ?= /usr/local
 # that comes first in the caller's PATH.
 export PATH := /usr/bin:/bin:$(PATH)
 
-.PHONY: all build demo demo-vm test test-long bench docs install clean format help
+.PHONY: all build demo demo-vm test test-long bench bench-pmd bench-guest docs install clean format help
 
 all: build
 
@@ -22,6 +22,8 @@ help:
 	@echo 'make test       build and run all tests'
 	@echo 'make test-long  the same with the full counts and durations'
 	@echo 'make bench      run the benchmarks'
+	@echo 'make bench-pmd   packet rates of the drivers, against vhost-user'
+	@echo 'make bench-guest a guest whose NIC is a port, against vhost-user'
 	@echo 'make docs       build the guides and the API reference into $(BUILD)/doc'
 	@echo 'make install    install below PREFIX=$(PREFIX) (DESTDIR is honoured)'
 	@echo 'make format     format the C lines changed since the last commit'
@@ -57,6 +59,12 @@ bench:
 	@scripts/install-deps.sh demo
 	@$(MAKE) --no-print-directory build
 	@benchmarks/run.py --build $(BUILD)
+
+# Packet rates of the two drivers, and a guest's NIC, against vhost-user.
+bench-pmd bench-guest: bench-%:
+	@scripts/install-deps.sh nic
+	@$(MAKE) --no-print-directory build
+	@/usr/bin/python3 benchmarks/$*.py --build $(BUILD)
 
 docs:
 	@scripts/install-deps.sh docs

@@ -284,6 +284,9 @@ PARTS = (
     Part("build-clang", build("build-clang", "clang")),
     # a testpmd that polls and a guest take both cpus
     Part("nic", pytest("tests/nic", "build"), ("build",), alone=True, timeout=1800),
+    Part("bench-pmd", command("/usr/bin/python3", "benchmarks/pmd.py", "--build", "build", "--quick",
+                              "--layout", "packed", "--direction", "loop", "--json",
+                              "build/test-logs/bench-pmd.json"), ("build",), alone=True),
     Part("bench", command("benchmarks/run.py", "--build", "build", "--quick", "--json",
                           "build/test-logs/bench.json"), ("build",), alone=True),
 )
