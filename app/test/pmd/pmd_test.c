@@ -19,16 +19,17 @@ struct rte_mempool *pmd_pool;
 char pmd_folder[64];
 
 /*
- * ThreadSanitizer does not see the locks of EAL, which is not built with it: a port's
- * lock that lies where that of a former port was seems to be taken by EAL's thread
- * of alarms without a reason.
+ * ThreadSanitizer does not see the locks of EAL, which is not built with it: what
+ * EAL's thread of alarms is given seems to be taken without a reason. That is what
+ * EAL itself accesses; and the lock of a port that lies where a former port had
+ * its own, which the alarm takes before it does anything else.
  */
 const char *__tsan_default_suppressions(void);
 
 const char *
 __tsan_default_suppressions(void)
 {
-	return "race:pthread_mutex_destroy\nrace:pthread_mutex_init\n";
+	return "called_from_lib:librte_eal.so\nrace:alarm_ring\n";
 }
 
 static int
