@@ -210,9 +210,10 @@ class GuestNic:
         return name
 
     def ping(self, count=5, size=56, options="", host=None):
-        """Ping the far end; every packet must come back once, in any order of several queues."""
-        said = self.guest.run("/bin/ping -c %d -i 0.02 -W 20 -s %d %s %s"
+        """Ping the far end, by one queue; every packet must come back, in order, however late."""
+        # Until so many have come back: more may have been sent.
+        said = self.guest.run("taskset 1 /bin/ping -c %d -i 0.02 -w 20 -s %d %s %s"
                               % (count, size, options, host or self.host), 60)
-        came = sorted(int(n) for n in re.findall(r"icmp_seq=(\d+)", said))
-        if came != list(range(1, count + 1)) or "DUP" in said:
+        came = re.findall(r"icmp_seq=(\d+)(.*DUP)?", said)
+        if came != [(str(n + 1), "") for n in range(len(came))]:
             raise vm.Failure("ping: " + said)
