@@ -3,6 +3,7 @@
  */
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -16,6 +17,9 @@
 
 /* what a window is rounded to: page tables of its own, few of them per file */
 #define GRANULE (UINT64_C(1) << 30)
+
+/* a mapping that is so many times smaller than its window is not worth all its pages */
+#define SPARSE 8
 
 /* A window, and the one of those up to it that reaches farthest. */
 struct entry {
@@ -205,9 +209,30 @@ widen(const struct range *exact, const struct stat *st, uint64_t page)
 	return wide;
 }
 
+/*
+ * After mlockall(), mmap() fetches all pages of a mapping: some 25 ms for 512 MiB. That
+ * is meant for the memory of a guest, and not for what lies around a page that a guest
+ * with an IOMMU maps for one packet. Pages come when they are used if access is given
+ * afterwards.
+ */
+static void *
+map_pages(const struct vfio_user_window *win, const struct range *range, bool sparse)
+{
+	void *base = mmap(NULL, range->len, sparse ? PROT_NONE : (int)win->prot, MAP_SHARED,
+			  win->file->fd, (off_t)range->offset);
+	int error;
+
+	if (base == MAP_FAILED || !sparse || mprotect(base, range->len, (int)win->prot) == 0)
+		return base;
+	error = errno;
+	munmap(base, range->len);
+	errno = error;
+	return MAP_FAILED;
+}
+
 static int
 map_range(struct vfio_user_windows *windows, struct vfio_user_window *win,
-	  const struct range *range)
+	  const struct range *range, bool sparse)
 {
 	void *base;
 
@@ -216,8 +241,7 @@ map_range(struct vfio_user_windows *windows, struct vfio_user_window *win,
 		return -ENOSPC;
 	if (range->len > SIZE_MAX)
 		return -ENOMEM;
-	base = mmap(NULL, range->len, (int)win->prot, MAP_SHARED, win->file->fd,
-		    (off_t)range->offset);
+	base = map_pages(win, range, sparse);
 	if (base == MAP_FAILED)
 		return -errno;
 	win->slot = vfio_user_sigbus_register(windows->owner, base, range->len, win->prot);
@@ -250,12 +274,12 @@ make_window(struct vfio_user_windows *windows, struct vfio_user_window *win,
 	/* of what is no regular file we do not know what lies around it */
 	if (S_ISREG(st->st_mode)) {
 		wide = widen(&exact, st, page);
-		ret = map_range(windows, win, &wide);
+		ret = map_range(windows, win, &wide, exact.len < wide.len / SPARSE);
 		if (ret == 0)
 			return 0;
 		/* more than address space, huge pages or limits allow */
 	}
-	return map_range(windows, win, &exact);
+	return map_range(windows, win, &exact, false);
 }
 
 static int
