@@ -59,6 +59,7 @@ static const struct {
 	[TEST_FAULT_MADVISE] = { "madvise", { EAGAIN, ENOMEM, EINVAL } },
 	[TEST_FAULT_MEMFD] = { "memfd_create", { EMFILE, ENFILE, ENOMEM } },
 	[TEST_FAULT_MMAP] = { "mmap", { ENOMEM, EAGAIN, ENFILE, EPERM, ENODEV } },
+	[TEST_FAULT_MPROTECT] = { "mprotect", { ENOMEM, EACCES } },
 	[TEST_FAULT_MUTEX_INIT] = { "pthread_mutex_init", { ENOMEM, EAGAIN } },
 	[TEST_FAULT_POLL] = { "poll", { EINTR, ENOMEM } },
 	[TEST_FAULT_PREAD] = { "pread", { EIO, EINTR, SHORT } },
@@ -348,6 +349,7 @@ WRAP_CALL(FSTAT, fstat64, (fd, st), int fd, struct stat *st)
 WRAP_CALL(FSTATFS, fstatfs64, (fd, st), int fd, struct statfs *st)
 WRAP_CALL(FTRUNCATE, ftruncate64, (fd, len), int fd, off_t len)
 WRAP_CALL(MEMFD, memfd_create, (name, flags), const char *name, unsigned int flags)
+WRAP_CALL(MPROTECT, mprotect, (addr, len, prot), void *addr, size_t len, int prot)
 WRAP_CALL(MADVISE, madvise, (addr, len, advice), void *addr, size_t len, int advice)
 
 WRAP(void *, mmap64, void *addr, size_t len, int prot, int flags, int fd, off_t off)

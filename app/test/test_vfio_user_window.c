@@ -6,11 +6,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <rte_common.h>
@@ -469,6 +472,41 @@ test_no_memory(void)
 	return del_all();
 }
 
+/* Pages that a file has. */
+static uint64_t
+pages_of(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) < 0 ? UINT64_MAX : (uint64_t)st.st_blocks * 512 / PAGE;
+}
+
+/* With mlockall(), to map is to fetch: what is mapped, but not all around a page. */
+static int
+test_locked(void)
+{
+	int fd = make_file(16 * MIB);
+	uint64_t pages;
+
+	/* sanitizers replace the function of that name by nothing */
+	if (syscall(SYS_mlockall, MCL_FUTURE) < 0) {
+		close(fd);
+		printf("mlockall: %s\n", strerror(errno));
+		return TEST_SKIPPED;
+	}
+	DO(add(0, PAGE, RW, dup(fd), MIB));
+	pages = pages_of(fd);
+	*(uint8_t *)added->info.va = 1;
+	DO(del(0));
+	DO(add(0, 16 * MIB, RW, dup(fd), 0));
+	syscall(SYS_munlockall);
+	TEST_ASSERT(pages == 0, "%" PRIu64 " pages for one that is mapped", pages);
+	TEST_ASSERT_EQUAL(pages_of(fd), 16 * MIB / PAGE, "all that is mapped");
+	TEST_ASSERT(((uint8_t *)added->info.va)[MIB] == 1, "the page");
+	close(fd);
+	return del_all();
+}
+
 #define CASE(fn) TEST_CASE_ST(setup, teardown, fn)
 
 static struct unit_test_suite window_suite = {
@@ -487,6 +525,7 @@ static struct unit_test_suite window_suite = {
 		CASE(test_no_address_space),
 		CASE(test_seals),
 		CASE(test_no_memory),
+		CASE(test_locked),
 		TEST_CASES_END()
 	},
 };

@@ -154,6 +154,19 @@ give_frame(struct pmd_device *d, uint16_t pair, struct rte_virtio_ring *ring,
 	jump(d, pair, ring, PMD_EVIL_RX_INDEX);
 }
 
+/* Whether the driver offers a buffer, which holds all but the longest frames. */
+static bool
+has_room(struct rte_virtio_ring *ring)
+{
+	struct rte_virtio_chain chain;
+	struct rte_virtio_seg seg;
+
+	if (rte_virtio_ring_pop(ring, &chain, &seg, 1) <= 0)
+		return false;
+	rte_virtio_ring_rewind(ring, chain.slots);
+	return true;
+}
+
 /* Send back up to a burst of frames; whether there was one. */
 static bool
 echo(struct pmd_device *d, uint16_t pair, struct frame *frame)
@@ -166,7 +179,7 @@ echo(struct pmd_device *d, uint16_t pair, struct frame *frame)
 	if (rx_ring == NULL)
 		return false;
 	tx_ring = rte_virtio_queue_begin(tx);
-	for (; tx_ring != NULL && nb < 32; nb++) {
+	for (; tx_ring != NULL && nb < 32 && has_room(rx_ring); nb++) {
 		if (take_frame(d, pair, tx_ring, frame) == 0)
 			break;
 		give_frame(d, pair, rx_ring, frame);

@@ -52,7 +52,7 @@ teardown(void)
 static int
 attach(void)
 {
-	return port_probe_driver(&port, 0, ",queues=2,queue_size=64,timeout=500");
+	return port_probe_driver(&port, 0, ",queues=2,queue_size=64");
 }
 
 /* Frames and polls until a counter has moved. */
@@ -199,7 +199,7 @@ test_silent_control(void)
 
 	device_conf.silent = true;
 	DO(pmd_device_start(&device, &device_conf));
-	DO(attach());
+	DO(port_probe_driver(&port, 0, ",queues=2,queue_size=64,timeout=1000"));
 	start = pmd_now_ms();
 	TEST_ASSERT_EQUAL(port_start(&port, 2, &plain), -ETIMEDOUT, "");
 	TEST_ASSERT(pmd_now_ms() - start < 5000, "it took too long");
