@@ -325,6 +325,8 @@ test_intx(void)
 	loop_stop_client();
 	WAIT_FOR(GET(loop.lost) == 1);
 	WAIT_FOR(rte_vfio_user_server_irq_trigger(loop.srv, INTX, 0) == -ENOENT);
+	came(fd); /* by what came before that */
+	TEST_ASSERT_EQUAL(rte_vfio_user_server_irq_trigger(loop.srv, INTX, 0), -ENOENT, "again");
 	TEST_ASSERT_EQUAL(came(fd), 0u, "signalled");
 	close(fd);
 	return TEST_SUCCESS;

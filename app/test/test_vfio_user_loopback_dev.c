@@ -236,6 +236,9 @@ describe(void)
 
 /* --------------------------------------------------------------- life cycle */
 
+/* There is something to tear down: a setup that fails must not do it twice. */
+static bool is_set_up;
+
 int
 loop_setup(void)
 {
@@ -259,6 +262,7 @@ loop_setup(void)
 				      loop.file[i], 0);
 	}
 	loop.ioeventfd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	is_set_up = true;
 	return TEST_SUCCESS;
 }
 
@@ -267,6 +271,9 @@ loop_teardown(void)
 {
 	int i;
 
+	if (!is_set_up)
+		return;
+	is_set_up = false;
 	loop_stop_client();
 	loop_stop_server();
 	for (i = 0; i < 3; i++) {
