@@ -70,8 +70,6 @@ extern int nic_logtype;
 /** Largest packet: 64 KiB of IP behind Ethernet and a VLAN tag, or two. */
 #define NIC_MAX_PKT (65535u + RTE_ETHER_HDR_LEN + 2 * RTE_VLAN_HLEN)
 
-struct nic;
-
 /** Counters of a queue; its data-path thread writes them. */
 struct nic_counters {
 	uint64_t packets; /**< passed on */
@@ -120,7 +118,6 @@ struct nic_rx_queue {
 	/** The virtqueue, or NULL: it carries no packets. Control thread. */
 	struct rte_virtio_queue *vq;
 	uint32_t epoch; /**< of the virtqueue, when the data path saw it last */
-	uint16_t port; /**< number of the port */
 	bool offloads; /**< headers have to be read; control thread, queue not live */
 	bool no_rx_cksum; /**< the application wants whole checksums */
 	bool vlan_strip; /**< the application wants tags in mbufs */
@@ -129,8 +126,6 @@ struct nic_rx_queue {
 	uint64_t rearm; /**< what an mbuf of the pool begins with */
 	struct rte_mempool *pool;
 	uint16_t room; /**< bytes of a packet that fit into one mbuf */
-	uint16_t index; /**< number of the pair */
-	struct nic *nic;
 	struct nic_moderation moderation;
 	struct nic_counters counters __rte_cache_aligned;
 	struct rte_mbuf *stash[NIC_BURST]; /**< for the next packets */
@@ -152,8 +147,6 @@ struct nic_tx_queue {
 	struct nic_counters counters __rte_cache_aligned;
 	struct rte_virtio_seg *segs; /**< nb_segs of the buffers of one packet */
 	uint16_t nb_segs;
-	uint16_t index;
-	struct nic *nic;
 	struct nic_counters reset;
 } __rte_cache_aligned;
 

@@ -146,12 +146,9 @@ rx_queue_setup(struct rte_eth_dev *eth, uint16_t i, uint16_t nb_desc, unsigned i
 	q = queue_alloc(nic, sizeof(*q), &segs, &nb_segs, socket);
 	if (q == NULL)
 		return -ENOMEM;
-	q->nic = nic;
-	q->index = i;
-	q->port = eth->data->port_id;
 	q->pool = pool;
 	q->room = rte_pktmbuf_data_room_size(pool) - RTE_PKTMBUF_HEADROOM;
-	q->rearm = rearm_data(q->port);
+	q->rearm = rearm_data(eth->data->port_id);
 	q->vlan_strip = (offloads & RTE_ETH_RX_OFFLOAD_VLAN_STRIP) != 0;
 	q->no_rx_cksum = (offloads & (RTE_ETH_RX_OFFLOAD_TCP_CKSUM |
 				      RTE_ETH_RX_OFFLOAD_UDP_CKSUM)) == 0;
@@ -177,8 +174,6 @@ tx_queue_setup(struct rte_eth_dev *eth, uint16_t i, uint16_t nb_desc, unsigned i
 	q = queue_alloc(nic, sizeof(*q), &segs, &nb_segs, socket);
 	if (q == NULL)
 		return -ENOMEM;
-	q->nic = nic;
-	q->index = i;
 	q->filter = &nic->filter;
 	q->fast_free = ((conf->offloads | eth->data->dev_conf.txmode.offloads) &
 			RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE) != 0;
