@@ -3,18 +3,21 @@
 # Copyright(c) 2026 dpdk-vfio-user contributors
 """Packet rates of net_vfio_user with net_virtio_vfio_user, against vhost-user.
 
-Two testpmd processes, one forwarding core each: the one with the device is called
-the host, the one with the driver the guest. What is measured is what the far side
-received. The peer is net_vhost with net_virtio_user, at its faster of two
-settings; each run of ours is followed by its peers', and a figure is the median of
-all runs that count: each forwarding core must have had at least 95 % of its cpu.
+Two processes, one forwarding core each: the one with the device is called the host,
+the one with the driver the guest. Both are testpmd; where it has no mode for what is
+asked, the sender is pmd_traffic. A rate is what the far side received. The peer is
+net_vhost with net_virtio_user, at its faster of two settings; each run of ours is
+followed by its peers', and a figure is the median of all runs that count: each
+forwarding core must have had at least 95 % of its cpu.
 """
 
 import argparse
+import collections
 import json
 import os
 import pathlib
 import statistics
+import subprocess
 import sys
 import time
 
@@ -30,6 +33,10 @@ SHARE = 0.95  # of its cpu, for a forwarding core
 TRIES = 4  # for a run that counts
 SOCKET = "bench.sock"
 DRIVERS = ("librte_net_vfio_user.so", "librte_net_virtio_vfio_user.so")
+#: Sizes of seven small, four middle and one large packet, mixed.
+IMIX = (64, 570, 64, 64, 570, 64, 1518, 64, 570, 64, 570, 64)
+#: Round trips in about a second.
+TRIPS = 1000000
 
 #: Ring layout -> arguments of our driver.
 OURS = {"split": "packed_vq=0", "packed": "packed_vq=1"}
@@ -39,33 +46,53 @@ PEERS = {
     "packed": ("packed_vq=1", "packed_vq=1,mrg_rxbuf=0,in_order=1,vectorized=1"),
 }
 
-#: Direction -> forwarding modes of host and guest, and the target of the ratio.
+#: Direction -> forwarding modes of host and guest.
 DIRECTIONS = {
     "to host": ("rxonly", "txonly"),
     "to guest": ("txonly", "rxonly"),
     "loop": ("io", "io"),
+    "latency": ("io", "ping"),
 }
+RATE_TARGET = "ratio >= 1.3"
+LATENCY_TARGET = "ratio <= 1.1"
+
+#: What is varied; all else is as in the first.
+Setting = collections.namedtuple("Setting", "size burst queues", defaults=("64", 32, 1))
+SWEEP = [Setting(size=size) for size in ("256", "1024", "1518", "imix")] + \
+    [Setting(burst=burst) for burst in (8, 64)] + [Setting(queues=2)]
 
 
-class Side(testpmd.Testpmd):
-    """A testpmd whose forwarding core is watched."""
+def worker_time(pid):
+    """Processor time of a process's forwarding core so far, in seconds."""
+    for task in pathlib.Path("/proc/%d/task" % pid).iterdir():
+        name = (task / "comm").read_text(encoding="utf-8")
+        if name.startswith(("lcore-worker", "dpdk-worker", "rte-worker")):
+            return int((task / "schedstat").read_text(encoding="utf-8").split()[0]) / 1e9
+    raise vm.Failure("no forwarding core")
 
-    def __init__(self, lab, name, main_cpu, cpus, args, vdev, mode):
-        options = ["--forward-mode=" + mode, "--nb-cores=1", "--burst=%d" % args.burst,
-                   "--rxq=%d" % args.queues, "--txq=%d" % args.queues]
-        if mode == "txonly" and args.size != "imix":
-            options.append("--txpkts=%s" % args.size)
-        super().__init__(lab, name, ["--main-lcore=%d" % main_cpu, "--force-max-simd-bitwidth=512",
-                                     *vdev], options, memory=512, mbufs=16384, cpus=cpus)
 
-    def worker(self):
-        """Processor time of the forwarding core so far, in seconds."""
-        tasks = pathlib.Path("/proc/%d/task" % self.popen.pid)
-        for task in tasks.iterdir():
-            name = (task / "comm").read_text(encoding="utf-8")
-            if name.startswith(("lcore-worker", "dpdk-worker", "rte-worker")):
-                return int((task / "schedstat").read_text(encoding="utf-8").split()[0]) / 1e9
-        raise vm.Failure("testpmd has no forwarding core")
+def eal_args(main_cpu, vdev):
+    return ["--main-lcore=%d" % main_cpu, "--force-max-simd-bitwidth=512", *vdev]
+
+
+class Forwarder(testpmd.Testpmd):
+    """A testpmd."""
+
+    def __init__(self, lab, name, main_cpu, args, setting, vdev, mode):
+        options = ["--forward-mode=" + mode, "--nb-cores=1", "--burst=%d" % setting.burst,
+                   "--rxq=%d" % setting.queues, "--txq=%d" % setting.queues]
+        if setting.size != "imix":
+            options.append("--txpkts=%s" % setting.size)
+        super().__init__(lab, name, eal_args(main_cpu, vdev), options, memory=512, mbufs=16384,
+                         cpus=args.cpus)
+
+    def up(self):
+        """Tell whether its port's link is up."""
+        return self.link_up(0)
+
+    def begin(self, loop=False):
+        """Start to forward."""
+        self.run("start tx_first 8" if loop else "start")
 
     def received(self):
         """Packets received so far, and when."""
@@ -73,113 +100,210 @@ class Side(testpmd.Testpmd):
         return packets, time.monotonic()
 
 
-def rate(lab, args, mode, host_vdev, guest_vdev):
-    """Mpps in one run, or None if a core had too little of its cpu."""
+class Traffic:
+    """A pmd_traffic."""
+
+    def __init__(self, lab, name, main_cpu, args, vdev, words):
+        self.log = os.path.join(lab.folder, name + ".log")
+        with open(self.log, "w", encoding="utf-8") as errors:
+            self.popen = subprocess.Popen(
+                [str(args.build / "benchmarks" / "pmd_traffic"), "-l", args.cpus,
+                 *testpmd.eal(lab, name, 512), *eal_args(main_cpu, vdev), "--",
+                 *(str(word) for word in words)],
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True,
+                preexec_fn=vm.die_with_parent)
+        lab.add(self, self.log)
+        self.is_up = False
+        self.line("started")
+
+    def line(self, start):
+        """The next line that it prints that starts with something."""
+        for line in self.popen.stdout:
+            if line.startswith(start):
+                return line
+        raise vm.Failure("pmd_traffic has ended: " + vm.tail(self.log))
+
+    def up(self):
+        """Wait until the link is up."""
+        self.is_up = self.is_up or bool(self.line("up"))
+        return self.is_up
+
+    def begin(self):
+        """Start."""
+        self.popen.stdin.write("\n")
+        self.popen.stdin.flush()
+
+    def result(self):
+        """What it found in the end."""
+        return json.loads(self.line("{"))
+
+    def stop(self):
+        """End the process, as it removes its socket if it is asked."""
+        try:
+            self.popen.communicate(timeout=10)  # ends its input
+        except subprocess.TimeoutExpired:
+            self.popen.kill()
+            self.popen.wait()
+
+
+def start_side(lab, name, main_cpu, args, setting, vdev, mode):
+    """One of the two processes."""
+    if mode == "ping":
+        words = ("pingpong", args.ring, int(args.seconds * TRIPS), setting.size)
+    elif mode == "txonly" and setting.size == "imix":
+        words = ("send", args.ring, setting.burst, *IMIX)
+    else:
+        return Forwarder(lab, name, main_cpu, args, setting, vdev, mode)
+    return Traffic(lab, name, main_cpu, args, vdev, words)
+
+
+def watched(args, sides, measure):
+    """What measure() returns, or None if a core had too little of its cpu meanwhile."""
+    begin = time.monotonic()
+    used = [worker_time(side.popen.pid) for side in sides]
+    found = measure()
+    passed = time.monotonic() - begin
+    share = min(worker_time(side.popen.pid) - was for side, was in zip(sides, used)) / passed
+    share = min(share, found.get("share", 1))
+    if share < SHARE and not args.quick:
+        print("  a forwarding core had %.0f %% of its cpu" % (100 * share), file=sys.stderr)
+        return None
+    return found
+
+
+def packet_rate(args, receiver):
+    """Mpps."""
+    packets, begin = receiver.received()
+    time.sleep(args.seconds)
+    more, end = receiver.received()
+    return {"rate": (more - packets) / (end - begin)}
+
+
+def one_run(lab, args, setting, mode, host_vdev, guest_vdev):
+    """What one run found, or None if it does not count."""
     cpus = [int(cpu) for cpu in args.cpus.split(",")]
     host_mode, guest_mode = DIRECTIONS[mode]
-    host = Side(lab, "host", cpus[0], args.cpus, args, host_vdev, host_mode)
-    guest = None
+    sides = []
     try:
-        guest = Side(lab, "guest", cpus[1], args.cpus, args, guest_vdev, guest_mode)
+        host = start_side(lab, "host", cpus[0], args, setting, host_vdev, host_mode)
+        sides.append(host)
+        guest = start_side(lab, "guest", cpus[1], args, setting, guest_vdev, guest_mode)
+        sides.append(guest)
+        vm.wait_for("link", lambda: guest.up() and host.up(), 10)
+        if mode == "latency":
+            host.begin()
+            guest.begin()
+            return watched(args, [host], guest.result)
         receiver, sender = (guest, host) if host_mode == "txonly" else (host, guest)
-        vm.wait_for("link", lambda: host.link_up(0) and guest.link_up(0), 10)
-        receiver.run("start")
-        sender.run("start tx_first 8" if mode == "loop" else "start")
+        receiver.begin()
+        sender.begin(*((True,) if mode == "loop" else ()))
         time.sleep(SETTLE)
-        sides = (host, guest)
-        packets, begin = receiver.received()
-        used = [side.worker() for side in sides]
-        time.sleep(args.seconds)
-        more, end = receiver.received()
-        shares = [(side.worker() - was) / (end - begin) for side, was in zip(sides, used)]
-        if min(shares) < SHARE and not args.quick:
-            print("  a forwarding core had %.0f %% of its cpu" % (100 * min(shares)),
-                  file=sys.stderr)
-            return None
-        return (more - packets) / (end - begin) / 1e6
+        return watched(args, sides, lambda: packet_rate(args, receiver))
     finally:
-        for side in (guest, host):
-            if side is not None:
-                side.stop()
+        for side in reversed(sides):
+            side.stop()
 
 
-def counted_rate(lab, args, mode, vdevs):
-    """The rate of a run that counts."""
+def counted_run(lab, args, setting, mode, vdevs):
+    """What a run found that counts."""
     for _ in range(TRIES):
         path = os.path.join(lab.folder, SOCKET)
-        found = rate(lab, args, mode, *vdevs(path))
+        found = one_run(lab, args, setting, mode, *vdevs(path))
         if found is not None:
             return found
     raise vm.Failure("no run counts: is the machine busy?")
 
 
-def ours(args, layout):
+def ours(args, setting, layout):
     """A function that gives our EAL arguments of host and guest for a socket."""
     load = [word for name in DRIVERS for word in ("-d", str(args.build / "drivers" / name))]
 
     def vdevs(path):
         return (load + ["--vdev", "net_vfio_user0,iface=%s,queues=%d,queue_size=%d"
-                        % (path, args.queues, args.ring)],
+                        % (path, setting.queues, args.ring)],
                 load + ["--vdev", "net_virtio_vfio_user0,path=%s,queues=%d,queue_size=%d,%s"
-                        % (path, args.queues, args.ring, OURS[layout])])
+                        % (path, setting.queues, args.ring, OURS[layout])])
     return vdevs
 
 
-def peers(args, setting):
-    """The same for a setting of the peer."""
-    extra = "," + setting if setting else ""
+def peers(args, setting, devargs):
+    """The same for devargs of the peer."""
+    extra = "," + devargs if devargs else ""
 
     def vdevs(path):
-        return (["--vdev", "net_vhost0,iface=%s,queues=%d" % (path, args.queues)],
+        return (["--vdev", "net_vhost0,iface=%s,queues=%d" % (path, setting.queues)],
                 ["--vdev", "net_virtio_user0,path=%s,queues=%d,queue_size=%d%s"
-                 % (path, args.queues, args.ring, extra)])
+                 % (path, setting.queues, args.ring, extra)])
     return vdevs
 
 
 def measure(args):
     """The rows of the table."""
-    values = {}
+    values = collections.defaultdict(list)
+    cases = [(setting, layout, mode) for setting in args.settings for layout in args.layouts
+             for mode in args.directions if setting.size != "imix" or mode.startswith("to ")]
     for number in range(1, args.runs + 1):
-        for layout in args.layouts:
-            for mode in args.directions:
-                print("run %d of %d: %s, %s" % (number, args.runs, layout, mode), file=sys.stderr)
-                with vm.Lab() as lab:
-                    mine = values.setdefault((layout, mode, None), [])
-                    mine.append(counted_rate(lab, args, mode, ours(args, layout)))
-                    for setting in PEERS[layout]:
-                        theirs = values.setdefault((layout, mode, setting), [])
-                        theirs.append(counted_rate(lab, args, mode, peers(args, setting)))
-    return [row(args, values, layout, mode) for layout in args.layouts
-            for mode in args.directions]
+        for case in cases:
+            setting, layout, mode = case
+            print("run %d of %d: %s" % (number, args.runs, name_of(*case)), file=sys.stderr)
+            with vm.Lab() as lab:
+                values[case, None].append(counted_run(lab, args, setting, mode,
+                                                      ours(args, setting, layout)))
+                for devargs in PEERS[layout]:
+                    values[case, devargs].append(
+                        counted_run(lab, args, setting, mode, peers(args, setting, devargs)))
+    return [row for case in cases for row in rows(args, values, *case)]
 
 
-def row(args, values, layout, mode):
-    """One row: our median against that of the faster setting of the peer."""
-    medians = {setting: statistics.median(values[layout, mode, setting])
-               for setting in PEERS[layout]}
-    best = max(medians, key=medians.get)
-    value = statistics.median(values[layout, mode, None])
-    found = {"name": "%s, %s" % (layout, mode), "program": "pmd", "unit": "1/s",
-             "value": value * 1e6, "base": medians[best] * 1e6, "ratio": value / medians[best],
-             "values": [v * 1e6 for v in values[layout, mode, None]],
-             "peer": best or "default", "peers": {k or "default": v for k, v in medians.items()},
-             "size": args.size, "burst": args.burst, "queues": args.queues, "ring": args.ring,
-             "target": "ratio >= 1.3"}
-    found["met"] = table.met(found)
+def name_of(setting, layout, mode):
+    """The name of a row; of the setting what is not usual."""
+    usual = Setting()
+    words = [layout, mode]
+    if setting.size != usual.size:
+        words.append(setting.size if setting.size == "imix" else setting.size + " bytes")
+    if setting.burst != usual.burst:
+        words.append("burst %d" % setting.burst)
+    if setting.queues != usual.queues:
+        words.append("%d queues" % setting.queues)
+    return ", ".join(words)
+
+
+def rows(args, values, setting, layout, mode):
+    """Our medians against those of the better setting of the peer."""
+    case = (setting, layout, mode)
+    found = []
+    for key, unit in ((("median", "ns"), ("p99", "ns")) if mode == "latency" else
+                      (("rate", "1/s"),)):
+        medians = {devargs or "default": statistics.median(run[key] for run in
+                                                           values[case, devargs])
+                   for devargs in PEERS[layout]}
+        best = (max if unit == "1/s" else min)(medians, key=medians.get)
+        runs = [run[key] for run in values[case, None]]
+        row = {"name": name_of(*case) + (", " + key if unit == "ns" else ""), "program": "pmd",
+               "unit": unit, "value": statistics.median(runs), "base": medians[best],
+               "values": runs, "peer": best, "peers": medians, **setting._asdict(),
+               "ring": args.ring, "target": RATE_TARGET if unit == "1/s" else LATENCY_TARGET}
+        row["ratio"] = row["value"] / row["base"]
+        row["met"] = table.met(row)
+        found.append(row)
     return found
 
 
 def options():
     """Parse the command line."""
+    usual = Setting()
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--build", type=pathlib.Path, default=ROOT / "build")
     parser.add_argument("--json", type=pathlib.Path, help="default: BUILD/bench-pmd.json")
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=5)
-    parser.add_argument("--size", default="64", help="bytes of a frame (default: 64)")
-    parser.add_argument("--burst", type=int, default=32)
-    parser.add_argument("--queues", type=int, default=1)
+    parser.add_argument("--size", default=usual.size,
+                        help='bytes of a frame, or "imix" (default: %s)' % usual.size)
+    parser.add_argument("--burst", type=int, default=usual.burst)
+    parser.add_argument("--queues", type=int, default=usual.queues)
+    parser.add_argument("--sweep", action="store_true",
+                        help="all sizes, bursts and numbers of queues, without the usual ones")
     parser.add_argument("--ring", type=int, default=256)
     parser.add_argument("--cpus", default="0,1", metavar="A,B")
     parser.add_argument("--layout", dest="layouts", action="append", choices=list(OURS))
@@ -189,7 +313,9 @@ def options():
     args = parser.parse_args()
     args.build = args.build.resolve()
     args.layouts = args.layouts or list(OURS)
-    args.directions = args.directions or list(DIRECTIONS)
+    args.directions = args.directions or [mode for mode in DIRECTIONS
+                                          if mode != "latency" or not args.sweep]
+    args.settings = SWEEP if args.sweep else [Setting(args.size, args.burst, args.queues)]
     args.json = args.json or args.build / "bench-pmd.json"
     if args.quick:
         args.runs, args.seconds = 1, 0.5
@@ -198,10 +324,10 @@ def options():
 
 def main():
     args = options()
-    rows = measure(args)
-    args.json.write_text(json.dumps({"cpu": table.cpu_model(), "rows": rows}, indent=1) + "\n",
+    found = measure(args)
+    args.json.write_text(json.dumps({"cpu": table.cpu_model(), "rows": found}, indent=1) + "\n",
                          encoding="utf-8")
-    table.print_table(rows)
+    table.print_table(found)
     return 0
 
 
