@@ -12,6 +12,9 @@
 #include "nic_offload.h"
 #include "nic_rxtx.h"
 
+/** Bytes up to which a packet is copied in line. */
+#define NIC_SHORT_COPY 256u
+
 /* ------------------------------------------------------------------- memory */
 
 /*
@@ -199,6 +202,19 @@ has_offloads(const void *hdr)
 	return flags_and_type != 0;
 }
 
+/*
+ * The bytes of a packet lie in another core's cache, or were last in there. Up to a few
+ * lines a copy in line is best; for what is longer the C library knows the cpu.
+ */
+static __rte_always_inline void
+packet_bytes(void *to, const void *from, uint32_t len)
+{
+	if (likely(len <= NIC_SHORT_COPY))
+		rte_memcpy(to, from, len);
+	else
+		memcpy(to, from, len);
+}
+
 /* As packet_take(). */
 static inline int
 buf_take(struct nic_rx_queue *q, const struct rte_virtio_buf *buf, struct rx_work *work)
@@ -215,7 +231,7 @@ buf_take(struct nic_rx_queue *q, const struct rte_virtio_buf *buf, struct rx_wor
 	if (unlikely(m == NULL))
 		return -ENOMEM;
 	mbuf_init(q, m, len);
-	rte_memcpy(rte_pktmbuf_mtod(m, void *), RTE_PTR_ADD(buf->va, NIC_HDR_LEN), len);
+	packet_bytes(rte_pktmbuf_mtod(m, void *), RTE_PTR_ADD(buf->va, NIC_HDR_LEN), len);
 	packet_add(work, m);
 	return 0;
 }
