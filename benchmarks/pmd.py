@@ -5,7 +5,8 @@
 
 Two processes, one forwarding core each: the one with the device is called the host,
 the one with the driver the guest. Both are testpmd; where it has no mode for what is
-asked, the sender is pmd_traffic. A rate is what the far side received. The peer is
+asked, the sender is pmd_traffic. A rate is what the far side received. What a packet
+costs each end without a second core is told by pmd_cost, in one process. The peer is
 net_vhost with net_virtio_user, at its faster of two settings; each run of ours is
 followed by its peers', and a figure is the median of all runs that count: each
 forwarding core must have had at least 95 % of its cpu.
@@ -52,6 +53,12 @@ DIRECTIONS = {
     "to guest": ("txonly", "rxonly"),
     "loop": ("io", "io"),
     "latency": ("io", "ping"),
+    "cost": None,  # both ends in one thread: pmd_cost
+}
+#: Direction -> what is found in each run; all else is a rate.
+FIGURES = {
+    "latency": ("median", "p99"),
+    "cost": ("driver sends", "device takes", "device gives", "driver receives"),
 }
 RATE_TARGET = "ratio >= 1.3"
 LATENCY_TARGET = "ratio <= 1.1"
@@ -179,8 +186,24 @@ def packet_rate(args, receiver):
     return {"rate": (more - packets) / (end - begin)}
 
 
+def cost(lab, args, setting, host_vdev, guest_vdev):
+    """What pmd_cost finds."""
+    load = [word for vdev in (host_vdev, guest_vdev) for word in vdev[:-2]]
+    ends = [word for vdev in (host_vdev, guest_vdev) for word in vdev[-1].split(",", 1)]
+    cpu = args.cpus.split(",")[1]
+    done = subprocess.run([str(args.build / "benchmarks" / "pmd_cost"), "-l", cpu,
+                           *testpmd.eal(lab, "cost", 256), *eal_args(int(cpu), load), "--", *ends,
+                           str(args.ring), setting.size, str(setting.burst)],
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
+    if done.returncode != 0:
+        raise vm.Failure("pmd_cost: " + done.stderr[-2000:])
+    return json.loads(done.stdout.splitlines()[-1])
+
+
 def one_run(lab, args, setting, mode, host_vdev, guest_vdev):
     """What one run found, or None if it does not count."""
+    if mode == "cost":
+        return cost(lab, args, setting, host_vdev, guest_vdev)
     cpus = [int(cpu) for cpu in args.cpus.split(",")]
     host_mode, guest_mode = DIRECTIONS[mode]
     sides = []
@@ -272,17 +295,19 @@ def rows(args, values, setting, layout, mode):
     """Our medians against those of the better setting of the peer."""
     case = (setting, layout, mode)
     found = []
-    for key, unit in ((("median", "ns"), ("p99", "ns")) if mode == "latency" else
-                      (("rate", "1/s"),)):
+    for key in FIGURES.get(mode, ("rate",)):
+        rate = key == "rate"
         medians = {devargs or "default": statistics.median(run[key] for run in
                                                            values[case, devargs])
                    for devargs in PEERS[layout]}
-        best = (max if unit == "1/s" else min)(medians, key=medians.get)
+        best = (max if rate else min)(medians, key=medians.get)
         runs = [run[key] for run in values[case, None]]
-        row = {"name": name_of(*case) + (", " + key if unit == "ns" else ""), "program": "pmd",
-               "unit": unit, "value": statistics.median(runs), "base": medians[best],
-               "values": runs, "peer": best, "peers": medians, **setting._asdict(),
-               "ring": args.ring, "target": RATE_TARGET if unit == "1/s" else LATENCY_TARGET}
+        row = {"name": name_of(*case) + ("" if rate else ", " + key), "program": "pmd",
+               "unit": "1/s" if rate else "ns", "value": statistics.median(runs),
+               "base": medians[best], "values": runs, "peer": best, "peers": medians,
+               **setting._asdict(), "ring": args.ring}
+        if mode != "cost":
+            row["target"] = RATE_TARGET if rate else LATENCY_TARGET
         row["ratio"] = row["value"] / row["base"]
         row["met"] = table.met(row)
         found.append(row)
@@ -310,11 +335,13 @@ def options():
     parser.add_argument("--direction", dest="directions", action="append",
                         choices=list(DIRECTIONS))
     parser.add_argument("--quick", action="store_true", help="once, for half a second")
+    parser.add_argument("--rst", action="store_true",
+                        help="print what the JSON file has as a table for the guide")
     args = parser.parse_args()
     args.build = args.build.resolve()
     args.layouts = args.layouts or list(OURS)
     args.directions = args.directions or [mode for mode in DIRECTIONS
-                                          if mode != "latency" or not args.sweep]
+                                          if mode not in FIGURES or not args.sweep]
     args.settings = SWEEP if args.sweep else [Setting(args.size, args.burst, args.queues)]
     args.json = args.json or args.build / "bench-pmd.json"
     if args.quick:
@@ -324,6 +351,9 @@ def options():
 
 def main():
     args = options()
+    if args.rst:
+        table.print_rst(json.loads(args.json.read_text(encoding="utf-8"))["rows"])
+        return 0
     found = measure(args)
     args.json.write_text(json.dumps({"cpu": table.cpu_model(), "rows": found}, indent=1) + "\n",
                          encoding="utf-8")
