@@ -110,6 +110,39 @@ test_segments(void)
 	return TEST_SUCCESS;
 }
 
+/*
+ * mbufs that are given back without a look at each, and in between such as have to be
+ * looked at.
+ */
+static int
+test_fast_free(void)
+{
+	const struct pmd_traffic traffic[] = {
+		{ 1000, 200, WHOLE },
+		{ 2000, 200, 100 }, /* of one segment, or of two */
+		{ 3000, 200, 30 },
+		{ 4000, 200, WHOLE },
+	};
+	const struct rte_eth_conf conf = {
+		.txmode.offloads = RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE |
+				   RTE_ETH_TX_OFFLOAD_MULTI_SEGS,
+	};
+	char device[64];
+	uint32_t bits, i;
+
+	for (bits = 0; bits < 4; bits++) {
+		snprintf(device, sizeof(device), ",packed=%u,in_order=%u", bits & 1, bits >> 1);
+		DO(pair_start(&pair, device, ",queue_size=64", 1, &conf));
+		for (i = 0; i < RTE_DIM(traffic); i++)
+			TEST_ASSERT_SUCCESS(pmd_transfer(&pair.driver, &pair.device, 0,
+							 &traffic[i], 1000),
+					    "%s: traffic %u", device, i);
+		pair_remove(&pair);
+		TEST_ASSERT_EQUAL(pmd_mbufs_used(), 0, "%s", device);
+	}
+	return TEST_SUCCESS;
+}
+
 static int
 test_queues(void)
 {
@@ -194,6 +227,7 @@ static struct unit_test_suite suite = {
 		TEST_CASE_ST(setup, teardown, test_features),
 		TEST_CASE_ST(setup, teardown, test_without_vectors),
 		TEST_CASE_ST(setup, teardown, test_segments),
+		TEST_CASE_ST(setup, teardown, test_fast_free),
 		TEST_CASE_ST(setup, teardown, test_queues),
 		TEST_CASE_ST(setup, teardown, test_many),
 		TEST_CASE_ST(setup, teardown, test_start_stop),

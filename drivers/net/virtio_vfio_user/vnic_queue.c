@@ -201,11 +201,14 @@ vnic_queue_reset(struct vnic_queue *q, uint64_t features)
 	q->mergeable = VNIC_HAS(features, VIRTIO_NET_F_MRG_RXBUF);
 	q->offload = VNIC_HAS(features, q->is_rx ? VIRTIO_NET_F_GUEST_CSUM : VIRTIO_NET_F_CSUM);
 	place_areas(q);
-	for (i = 0; i < q->size; i++)
+	for (i = 0; i < q->size; i++) {
 		q->ids[i] = i;
+		if (!q->is_rx)
+			q->slots[i] = 1;
+	}
 	q->ids_get = q->ids_put = 0;
 	q->nb_free = q->size;
-	q->nb_bufs = 0;
+	q->nb_bufs = q->nb_odd = 0;
 	q->avail = q->used = 0;
 	q->avail_flags = VNIC_PACKED_F_AVAIL;
 	q->used_flags = VNIC_PACKED_F_BOTH;

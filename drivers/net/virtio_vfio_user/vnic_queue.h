@@ -13,7 +13,8 @@
  * Ids. A buffer in the ring is known by an id, below the size of the ring. Ids
  * are taken from and given back to a FIFO. In use in order, what was taken first
  * comes back first: the slot of the FIFO that the next id is given back to holds
- * the id of the oldest buffer in the ring.
+ * the id of the oldest buffer in the ring. Then the FIFO never changes: each index
+ * holds itself.
  *
  * Sections. A burst is a section of its queue: the sequence number is odd inside
  * (DESIGN D7). The control side takes a queue away by clearing live, issues
@@ -47,6 +48,8 @@ struct vnic_port;
 #define VNIC_TX_TABLE 15u
 /** Most segments of a packet to send. */
 #define VNIC_TX_MAX_SEGS 32u
+/** Of the slots of a buffer: it is not plain, see vnic_tx.h. */
+#define VNIC_TX_ODD 0x8000u
 /** Packets that are worked on at a time. */
 #define VNIC_BURST 64u
 
@@ -103,6 +106,7 @@ struct vnic_queue {
 	uint16_t size, mask;
 	uint16_t nb_free; /**< descriptors */
 	uint16_t nb_bufs; /**< buffers in the ring */
+	uint16_t nb_odd; /**< Tx: those that are not plain */
 	/** Split: free-running index; packed: position. */
 	uint16_t avail, used;
 	/** Packed: flags of what is made available now, and of what is used now. */
@@ -123,7 +127,7 @@ struct vnic_queue {
 	};
 	uint16_t *ids; /**< the FIFO */
 	struct rte_mbuf **mbufs; /**< by id; NULL: not in the ring */
-	uint16_t *slots; /**< Tx, by id: descriptors of the buffer */
+	uint16_t *slots; /**< Tx, by id: descriptors of the buffer, and VNIC_TX_ODD */
 	uint16_t *next; /**< Tx of split rings, by id: the next one of a chain */
 	struct vnic_tx_area *areas; /**< Tx, by id */
 	struct rte_mempool *pool; /**< Rx; Tx: for the frame that announces the port */

@@ -33,6 +33,12 @@ uint16_t vnic_tx_prepare(void *txq, struct rte_mbuf **pkts, uint16_t nb);
 /** tx_done_cleanup of the port. */
 int vnic_tx_done_cleanup(void *txq, uint32_t nb);
 
+/**
+ * mbufs that are put into a pool at once. A pool's cache is emptied by what does not fit
+ * into it: with large portions that is often, and other mbufs, cold ones, follow.
+ */
+#define VNIC_TX_PUT 32u
+
 /** A piece of a packet. */
 struct vnic_tx_seg {
 	uint64_t addr;
@@ -69,13 +75,16 @@ vnic_tx_free_flush(struct vnic_tx_free *list)
  * last. The line is fetched for that beside the work on the next mbufs.
  */
 static inline void
-vnic_tx_free_add(struct vnic_tx_free *list, struct rte_mbuf *m)
+vnic_tx_prefetch(const struct rte_mbuf *m)
 {
 	rte_prefetch0_write(RTE_PTR_ADD(m->buf_addr, RTE_PKTMBUF_HEADROOM));
-	if (unlikely(m->nb_segs != 1)) {
-		rte_pktmbuf_free(m);
-		return;
-	}
+}
+
+/** Free a plain packet. */
+static inline void
+vnic_tx_free_add(struct vnic_tx_free *list, struct rte_mbuf *m)
+{
+	vnic_tx_prefetch(m);
 	/* the second line of an mbuf, where the pool is, is not looked at if need not be */
 	if (!list->fast) {
 		m = rte_pktmbuf_prefree_seg(m);
@@ -89,6 +98,33 @@ vnic_tx_free_add(struct vnic_tx_free *list, struct rte_mbuf *m)
 	if (unlikely(list->nb == VNIC_BURST))
 		vnic_tx_free_flush(list);
 	list->mbufs[list->nb++] = m;
+}
+
+/** Whether the buffers in the ring can be taken back without a look at each. */
+static inline bool
+vnic_tx_is_uniform(const struct vnic_queue *q)
+{
+	return q->in_order && q->fast_free && q->nb_odd == 0;
+}
+
+/** Take back the nb oldest buffers of a uniform ring, which has as many. */
+static inline void
+vnic_tx_take_oldest(struct vnic_queue *q, uint16_t nb)
+{
+	uint16_t at, part, i;
+
+	q->nb_bufs -= nb;
+	q->nb_free += nb;
+	for (; nb != 0; nb -= part) {
+		at = q->ids_put & q->mask;
+		part = RTE_MIN(nb, q->size - at);
+		part = RTE_MIN(part, VNIC_TX_PUT);
+		for (i = 0; i < part; i++)
+			vnic_tx_prefetch(q->mbufs[at + i]);
+		rte_mempool_put_bulk(q->mbufs[at]->pool, (void **)&q->mbufs[at], part);
+		memset(&q->mbufs[at], 0, part * sizeof(*q->mbufs));
+		q->ids_put += part;
+	}
 }
 
 /** Whether a packet carries its header itself, and nothing else is wanted. */
@@ -129,21 +165,31 @@ vnic_tx_push(const struct vnic_queue *q, struct rte_mbuf *m)
 uint16_t vnic_tx_segs(struct vnic_queue *q, struct rte_mbuf *m, struct vnic_tx_area *area,
 		      struct vnic_tx_seg *segs);
 
-/** The mbuf of a used buffer, which is taken out; NULL: the ring is broken. */
-static inline struct rte_mbuf *
-vnic_tx_take(struct vnic_queue *q, uint32_t id)
+/** Take the used buffer of an id out: how many slots it had; 0: the ring is broken. */
+static inline uint16_t
+vnic_tx_take(struct vnic_queue *q, uint32_t id, struct vnic_tx_free *list)
 {
 	struct rte_mbuf *m;
+	uint16_t slots;
 
 	if (unlikely(id >= q->size || q->mbufs[id] == NULL)) {
 		vnic_queue_break(q, "no buffer", id);
-		return NULL;
+		return 0;
 	}
 	m = q->mbufs[id];
 	q->mbufs[id] = NULL;
+	slots = q->slots[id];
+	if (likely(slots == 1)) {
+		vnic_tx_free_add(list, m);
+	} else {
+		q->slots[id] = 1;
+		slots &= ~VNIC_TX_ODD;
+		q->nb_odd--;
+		rte_pktmbuf_free(m);
+	}
 	q->nb_bufs--;
-	q->nb_free += q->slots[id];
-	return m;
+	q->nb_free += slots;
+	return slots;
 }
 
 /** What a burst has put into a ring and not shown. */
@@ -157,6 +203,9 @@ struct vnic_tx_burst {
 /** How packets are put into a kind of ring; inlined. */
 struct vnic_tx_ops {
 	void (*reclaim)(struct vnic_queue *q);
+	/** Plain packets in a row, as long as there are: their number. */
+	uint16_t (*run)(struct vnic_queue *q, struct vnic_tx_burst *burst,
+			struct rte_mbuf **pkts, uint16_t nb, uint64_t *bytes);
 	/** One descriptor at addr. */
 	void (*plain)(struct vnic_queue *q, struct vnic_tx_burst *burst, struct rte_mbuf *m,
 		      uint64_t addr);
@@ -166,13 +215,17 @@ struct vnic_tx_ops {
 		      const struct vnic_tx_seg *segs, uint16_t nb);
 };
 
-/** A buffer was put that the device gives back as id. */
+/** A buffer was put that the device gives back as id; slots may be odd ones. */
 static inline void
 vnic_tx_put(struct vnic_queue *q, struct vnic_tx_burst *burst, uint16_t id, struct rte_mbuf *m,
 	    uint16_t slots)
 {
 	q->mbufs[id] = m;
-	q->slots[id] = slots;
+	if (unlikely(slots != 1)) {
+		q->slots[id] = slots;
+		q->nb_odd++;
+		slots &= ~VNIC_TX_ODD;
+	}
 	q->nb_free -= slots;
 	q->nb_bufs++;
 	burst->slots += slots;
@@ -217,6 +270,32 @@ vnic_tx_announce(struct vnic_queue *q, struct vnic_tx_burst *burst,
 		ops->plain(q, burst, m, vnic_addr(vnic_tx_push(q, m)));
 }
 
+/** Put the first packets into a ring if they are plain; their number. */
+static inline uint16_t
+vnic_tx_run(struct vnic_queue *q, struct vnic_tx_burst *burst, struct rte_mbuf **pkts,
+	    uint16_t nb, uint64_t *bytes, const struct vnic_tx_ops *ops)
+{
+	uint16_t done = 0, part, wanted;
+
+	if (unlikely(!q->in_order))
+		return 0;
+	nb = RTE_MIN(nb, q->nb_free);
+	while (done < nb) {
+		/* up to the end of the ring, then from its begin */
+		wanted = RTE_MIN(nb - done, q->size - (q->ids_get & q->mask));
+		part = ops->run(q, burst, &pkts[done], wanted, bytes);
+		done += part;
+		q->ids_get += part;
+		if (part < wanted)
+			break;
+	}
+	q->nb_free -= done;
+	q->nb_bufs += done;
+	burst->slots += done;
+	burst->packets += done;
+	return done;
+}
+
 /** Put up to nb packets into a ring: how many are not the caller's any more. */
 static inline uint16_t
 vnic_tx_burst(struct vnic_queue *q, struct vnic_tx_burst *burst, struct rte_mbuf **pkts,
@@ -231,7 +310,8 @@ vnic_tx_burst(struct vnic_queue *q, struct vnic_tx_burst *burst, struct rte_mbuf
 		ops->reclaim(q);
 	if (unlikely(__atomic_load_n(&q->announce, __ATOMIC_RELAXED)))
 		vnic_tx_announce(q, burst, ops);
-	for (i = 0; i < nb && vnic_queue_is_live(q); i++) {
+	i = vnic_tx_run(q, burst, pkts, nb, &bytes, ops);
+	for (; i < nb && vnic_queue_is_live(q); i++) {
 		len = pkts[i]->pkt_len;
 		if (likely(vnic_tx_is_plain(pkts[i]) && q->nb_free != 0)) {
 			ops->plain(q, burst, pkts[i], vnic_addr(vnic_tx_push(q, pkts[i])));

@@ -22,12 +22,11 @@ used_skip(struct vnic_queue *q, uint16_t slots)
 static inline int
 take(struct vnic_queue *q, uint32_t id, struct vnic_tx_free *list)
 {
-	struct rte_mbuf *m = vnic_tx_take(q, id);
+	const uint16_t slots = vnic_tx_take(q, id, list);
 
-	if (unlikely(m == NULL))
+	if (unlikely(slots == 0))
 		return -EPROTO;
-	vnic_tx_free_add(list, m);
-	used_skip(q, q->slots[id]);
+	used_skip(q, slots);
 	vnic_id_put(q, (uint16_t)id);
 	return 0;
 }
@@ -37,11 +36,18 @@ static inline int
 take_upto(struct vnic_queue *q, uint32_t id, struct vnic_tx_free *list)
 {
 	uint32_t oldest;
+	uint16_t nb;
 	int ret;
 
 	if (unlikely(id >= q->size || q->mbufs[id] == NULL)) {
 		vnic_queue_break(q, "no buffer", id);
 		return -EPROTO;
+	}
+	if (likely(vnic_tx_is_uniform(q))) {
+		nb = ((id - q->ids_put) & q->mask) + 1;
+		vnic_tx_take_oldest(q, nb);
+		used_skip(q, nb);
+		return 0;
 	}
 	do {
 		oldest = vnic_id_oldest(q);
@@ -94,6 +100,26 @@ set_desc(struct vnic_queue *q, struct vnic_tx_burst *burst, uint64_t addr, uint3
 	}
 }
 
+/* A vnic_tx_ops.run. */
+static inline uint16_t
+run(struct vnic_queue *q, struct vnic_tx_burst *burst, struct rte_mbuf **pkts, uint16_t nb,
+    uint64_t *bytes)
+{
+	const uint16_t id = q->ids_get & q->mask;
+	struct rte_mbuf **mbufs = &q->mbufs[id];
+	uint64_t sum = 0;
+	uint16_t i;
+
+	for (i = 0; i < nb && vnic_tx_is_plain(pkts[i]); i++) {
+		mbufs[i] = pkts[i];
+		set_desc(q, burst, vnic_addr(vnic_tx_push(q, pkts[i])),
+			 pkts[i]->data_len + VNIC_HDR_LEN, id + i, 0);
+		sum += pkts[i]->data_len;
+	}
+	*bytes += sum;
+	return i;
+}
+
 static inline void
 put_plain(struct vnic_queue *q, struct vnic_tx_burst *burst, struct rte_mbuf *m, uint64_t addr)
 {
@@ -117,7 +143,7 @@ put_indirect(struct vnic_queue *q, struct vnic_tx_burst *burst, struct rte_mbuf 
 		table[i].flags = 0;
 	}
 	set_desc(q, burst, vnic_addr(table), nb * sizeof(*table), id, VRING_DESC_F_INDIRECT);
-	vnic_tx_put(q, burst, id, m, 1);
+	vnic_tx_put(q, burst, id, m, 1 | VNIC_TX_ODD);
 }
 
 static inline void
@@ -129,11 +155,12 @@ put_chain(struct vnic_queue *q, struct vnic_tx_burst *burst, struct rte_mbuf *m,
 	for (i = 0; i < nb; i++)
 		set_desc(q, burst, segs[i].addr, segs[i].len, id,
 			 i + 1 < nb ? VRING_DESC_F_NEXT : 0);
-	vnic_tx_put(q, burst, id, m, nb);
+	vnic_tx_put(q, burst, id, m, nb | VNIC_TX_ODD);
 }
 
 static const struct vnic_tx_ops ops = {
 	.reclaim = vnic_tx_packed_reclaim,
+	.run = run,
 	.plain = put_plain,
 	.indirect = put_indirect,
 	.chain = put_chain,

@@ -8,10 +8,8 @@
 
 /* The ids of a chain; in order they are in the FIFO already. */
 static inline void
-put_ids(struct vnic_queue *q, uint16_t id)
+put_ids(struct vnic_queue *q, uint16_t id, uint16_t left)
 {
-	uint16_t left = q->slots[id];
-
 	if (q->in_order) {
 		q->ids_put += left;
 		return;
@@ -41,23 +39,26 @@ void
 vnic_tx_split_reclaim(struct vnic_queue *q)
 {
 	struct vnic_tx_free list;
-	struct rte_mbuf *m;
-	uint16_t idx;
+	uint16_t idx, slots;
 	uint32_t id;
 
-	vnic_tx_free_init(&list, q);
 	idx = rte_le_to_cpu_16(__atomic_load_n(&q->split.used->idx, __ATOMIC_ACQUIRE));
 	if (unlikely((uint16_t)(idx - q->used) > q->nb_bufs)) {
 		vnic_queue_break(q, "used index", idx);
 		return;
 	}
+	if (likely(vnic_tx_is_uniform(q))) {
+		vnic_tx_take_oldest(q, idx - q->used);
+		q->used = idx;
+		return;
+	}
+	vnic_tx_free_init(&list, q);
 	while (q->used != idx) {
 		id = used_id(q, q->used);
-		m = vnic_tx_take(q, id);
-		if (unlikely(m == NULL))
+		slots = vnic_tx_take(q, id, &list);
+		if (unlikely(slots == 0))
 			break;
-		put_ids(q, (uint16_t)id);
-		vnic_tx_free_add(&list, m);
+		put_ids(q, (uint16_t)id, slots);
 		q->used++;
 	}
 	vnic_tx_free_flush(&list);
@@ -74,6 +75,21 @@ set_desc(struct vring_desc *desc, uint64_t addr, uint32_t len, uint16_t flags, u
 	desc->next = rte_cpu_to_le_16(next);
 }
 
+/* Make the descriptors available from id on, which do not reach beyond the last one. */
+static inline void
+entries_set(struct vnic_queue *q, uint16_t id, uint16_t nb)
+{
+	uint16_t *entry;
+	uint16_t i;
+
+	for (i = 0; i < nb; i++) {
+		entry = &q->split.avail->ring[(q->avail + i) & q->mask];
+		if (unlikely(*entry != rte_cpu_to_le_16(id + i)))
+			*entry = rte_cpu_to_le_16(id + i);
+	}
+	q->avail += nb;
+}
+
 /* Make the buffer available that begins with descriptor id; shown with the index. */
 static inline void
 put(struct vnic_queue *q, struct vnic_tx_burst *burst, uint16_t id, struct rte_mbuf *m,
@@ -85,6 +101,29 @@ put(struct vnic_queue *q, struct vnic_tx_burst *burst, uint16_t id, struct rte_m
 		*entry = rte_cpu_to_le_16(id);
 	q->avail++;
 	vnic_tx_put(q, burst, id, m, slots);
+}
+
+/* A vnic_tx_ops.run. */
+static inline uint16_t
+run(struct vnic_queue *q, struct vnic_tx_burst *burst, struct rte_mbuf **pkts, uint16_t nb,
+    uint64_t *bytes)
+{
+	const uint16_t id = q->ids_get & q->mask;
+	struct vring_desc *desc = &q->split.desc[id];
+	struct rte_mbuf **mbufs = &q->mbufs[id];
+	uint64_t sum = 0;
+	uint16_t i;
+
+	RTE_SET_USED(burst);
+	for (i = 0; i < nb && vnic_tx_is_plain(pkts[i]); i++) {
+		mbufs[i] = pkts[i];
+		set_desc(&desc[i], vnic_addr(vnic_tx_push(q, pkts[i])),
+			 pkts[i]->data_len + VNIC_HDR_LEN, 0, 0);
+		sum += pkts[i]->data_len;
+	}
+	entries_set(q, id, i);
+	*bytes += sum;
+	return i;
 }
 
 static inline void
@@ -108,7 +147,7 @@ put_indirect(struct vnic_queue *q, struct vnic_tx_burst *burst, struct rte_mbuf 
 			 i + 1 < nb ? VRING_DESC_F_NEXT : 0, i + 1 < nb ? i + 1 : 0);
 	set_desc(&q->split.desc[id], vnic_addr(table), nb * sizeof(*table),
 		 VRING_DESC_F_INDIRECT, 0);
-	put(q, burst, id, m, 1);
+	put(q, burst, id, m, 1 | VNIC_TX_ODD);
 }
 
 static inline void
@@ -124,11 +163,12 @@ put_chain(struct vnic_queue *q, struct vnic_tx_burst *burst, struct rte_mbuf *m,
 		id = q->next[id];
 	}
 	set_desc(&q->split.desc[id], segs[i].addr, segs[i].len, 0, 0);
-	put(q, burst, head, m, nb);
+	put(q, burst, head, m, nb | VNIC_TX_ODD);
 }
 
 static const struct vnic_tx_ops ops = {
 	.reclaim = vnic_tx_split_reclaim,
+	.run = run,
 	.plain = put_plain,
 	.indirect = put_indirect,
 	.chain = put_chain,
