@@ -7,11 +7,15 @@
 
 /**
  * @file
- * What <linux/virtio_net.h> of Linux 6.1 lacks, from the virtio specification 1.3.
+ * What the headers of Linux 6.1 lack, from the virtio specification 1.3.
  */
 
 #include <linux/virtio_config.h>
 #include <linux/virtio_net.h>
+
+#ifndef VIRTIO_F_NOTIFICATION_DATA
+#define VIRTIO_F_NOTIFICATION_DATA 38
+#endif
 
 #ifndef VIRTIO_NET_F_VQ_NOTF_COAL
 #define VIRTIO_NET_F_VQ_NOTF_COAL 52

@@ -13,9 +13,9 @@
 #include <rte_vfio_user_runner.h>
 #include <rte_vfio_user_sigbus.h>
 #include <virtio_net_compat.h>
+#include <virtio_net_dpdk.h>
 
 #include "nic.h"
-#include "nic_compat.h"
 #include "nic_ctrl.h"
 #include "nic_moderation.h"
 
@@ -31,7 +31,7 @@ static struct {
 	uint32_t users;
 } control = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
-static nic_thread_ret
+static virtio_net_thread_ret
 runner_create(void *error)
 {
 	control.runner = rte_vfio_user_runner_create("net-vfio-user");
@@ -46,8 +46,12 @@ runner_create(void *error)
 static int
 control_start(void)
 {
-	int error = 0, ret = nic_thread_run("nic-control", runner_create, &error);
+	virtio_net_thread thread;
+	int error = 0, ret;
 
+	ret = virtio_net_thread_start(&thread, "nic-control", runner_create, &error);
+	if (ret == 0)
+		ret = virtio_net_thread_join(thread);
 	if (ret < 0)
 		return ret;
 	return control.runner == NULL ? -error : 0;

@@ -5,13 +5,10 @@
 #include <errno.h>
 #include <stddef.h>
 #include <stdio.h>
-#include <string.h>
 
-#include <bus_vdev_driver.h>
-#include <ethdev_driver.h>
-#include <ethdev_vdev.h>
 #include <rte_byteorder.h>
 #include <rte_malloc.h>
+#include <virtio_net_eth.h>
 
 #include "nic.h"
 #include "nic_intr.h"
@@ -66,23 +63,46 @@ infos_get(struct rte_eth_dev *eth, struct rte_eth_dev_info *info)
 
 /* -------------------------------------------------------------------- queues */
 
+static void
+queue_free(void *q, struct rte_virtio_seg *segs)
+{
+	rte_free(segs);
+	rte_free(q);
+}
+
 /* Memory of a queue with an array of segments. */
 static void *
 queue_alloc(const struct nic *nic, size_t size, struct rte_virtio_seg **segs, uint16_t *nb_segs,
 	    unsigned int socket)
 {
-	const uint16_t nb = RTE_MIN(SEGS_PER_ENTRY * nic->conf.queue_size, UINT16_MAX);
+	const uint16_t nb = RTE_MIN(SEGS_PER_ENTRY * nic->conf.queue_size, (uint32_t)UINT16_MAX);
 	void *q = rte_zmalloc_socket("net_vfio_user", size, RTE_CACHE_LINE_SIZE, (int)socket);
 
 	*segs = rte_malloc_socket("net_vfio_user", nb * sizeof(**segs), RTE_CACHE_LINE_SIZE,
 				  (int)socket);
 	*nb_segs = nb;
 	if (q == NULL || *segs == NULL) {
-		rte_free(q);
-		rte_free(*segs);
+		queue_free(q, *segs);
 		return NULL;
 	}
 	return q;
+}
+
+/* Other threads look for queues under the lock. */
+static void
+rx_queue_set(struct nic *nic, uint16_t i, struct nic_rx_queue *q)
+{
+	pthread_mutex_lock(&nic->lock);
+	nic->rx[i] = q;
+	pthread_mutex_unlock(&nic->lock);
+}
+
+static void
+tx_queue_set(struct nic *nic, uint16_t i, struct nic_tx_queue *q)
+{
+	pthread_mutex_lock(&nic->lock);
+	nic->tx[i] = q;
+	pthread_mutex_unlock(&nic->lock);
 }
 
 static void
@@ -93,12 +113,9 @@ rx_queue_release(struct rte_eth_dev *eth, uint16_t i)
 
 	if (q == NULL)
 		return;
-	pthread_mutex_lock(&nic->lock);
-	nic->rx[i] = NULL;
-	pthread_mutex_unlock(&nic->lock);
+	rx_queue_set(nic, i, NULL);
 	nic_rx_stash_free(q);
-	rte_free(q->segs);
-	rte_free(q);
+	queue_free(q, q->segs);
 }
 
 static void
@@ -109,27 +126,8 @@ tx_queue_release(struct rte_eth_dev *eth, uint16_t i)
 
 	if (q == NULL)
 		return;
-	pthread_mutex_lock(&nic->lock);
-	nic->tx[i] = NULL;
-	pthread_mutex_unlock(&nic->lock);
-	rte_free(q->segs);
-	rte_free(q);
-}
-
-/* What all mbufs begin with when they are handed out. */
-static uint64_t
-rearm_data(uint16_t port)
-{
-	struct rte_mbuf m = {
-		.data_off = RTE_PKTMBUF_HEADROOM,
-		.nb_segs = 1,
-		.port = port,
-	};
-	uint64_t rearm;
-
-	rte_mbuf_refcnt_set(&m, 1);
-	memcpy(&rearm, &m.rearm_data, sizeof(rearm));
-	return rearm;
+	tx_queue_set(nic, i, NULL);
+	queue_free(q, q->segs);
 }
 
 static int
@@ -148,15 +146,13 @@ rx_queue_setup(struct rte_eth_dev *eth, uint16_t i, uint16_t nb_desc, unsigned i
 		return -ENOMEM;
 	q->pool = pool;
 	q->room = rte_pktmbuf_data_room_size(pool) - RTE_PKTMBUF_HEADROOM;
-	q->rearm = rearm_data(eth->data->port_id);
+	q->rearm = virtio_net_rearm_data(eth->data->port_id);
 	q->vlan_strip = (offloads & RTE_ETH_RX_OFFLOAD_VLAN_STRIP) != 0;
 	q->no_rx_cksum = (offloads & (RTE_ETH_RX_OFFLOAD_TCP_CKSUM |
 				      RTE_ETH_RX_OFFLOAD_UDP_CKSUM)) == 0;
 	q->segs = segs;
 	q->nb_segs = nb_segs;
-	pthread_mutex_lock(&nic->lock);
-	nic->rx[i] = q;
-	pthread_mutex_unlock(&nic->lock);
+	rx_queue_set(nic, i, q);
 	eth->data->rx_queues[i] = q;
 	return 0;
 }
@@ -179,9 +175,7 @@ tx_queue_setup(struct rte_eth_dev *eth, uint16_t i, uint16_t nb_desc, unsigned i
 			RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE) != 0;
 	q->segs = segs;
 	q->nb_segs = nb_segs;
-	pthread_mutex_lock(&nic->lock);
-	nic->tx[i] = q;
-	pthread_mutex_unlock(&nic->lock);
+	tx_queue_set(nic, i, q);
 	eth->data->tx_queues[i] = q;
 	return 0;
 }
@@ -276,15 +270,6 @@ close_port(struct rte_eth_dev *eth)
 
 /* ------------------------------------------------------------------ settings */
 
-/* The control thread keeps it up to date. */
-static int
-link_get(struct rte_eth_dev *eth, int wait)
-{
-	RTE_SET_USED(eth);
-	RTE_SET_USED(wait);
-	return 0;
-}
-
 static int
 mtu_set(struct rte_eth_dev *eth, uint16_t mtu)
 {
@@ -353,7 +338,7 @@ static const struct eth_dev_ops ops = {
 	.rx_queue_intr_enable = nic_rx_intr_enable,
 	.rx_queue_intr_disable = nic_rx_intr_disable,
 	.tx_done_cleanup = tx_done_cleanup,
-	.link_update = link_get,
+	.link_update = virtio_net_link_known,
 	.mtu_set = mtu_set,
 	.mac_addr_set = mac_addr_set,
 	.promiscuous_enable = always_on,
@@ -371,7 +356,7 @@ static const struct eth_dev_ops ops = {
 /* What a secondary process can do: the device lives in the primary one. */
 static const struct eth_dev_ops secondary_ops = {
 	.dev_infos_get = infos_get,
-	.link_update = link_get,
+	.link_update = virtio_net_link_known,
 	.stats_get = nic_stats_get,
 	.stats_reset = nic_stats_reset,
 };
@@ -379,21 +364,14 @@ static const struct eth_dev_ops secondary_ops = {
 static int
 probe_secondary(struct rte_vdev_device *vdev)
 {
-	struct rte_eth_dev *eth = rte_eth_dev_attach_secondary(rte_vdev_device_name(vdev));
+	const char *name = rte_vdev_device_name(vdev);
+	int ret = virtio_net_attach_secondary(vdev, &secondary_ops);
 
-	if (eth == NULL) {
-		NIC_LOG(ERR, "%s: not a port of the primary process",
-			rte_vdev_device_name(vdev));
-		return -ENODEV;
-	}
-	NIC_LOG(NOTICE, "%s: statistics only, this is a secondary process",
-		rte_vdev_device_name(vdev));
-	eth->dev_ops = &secondary_ops;
-	eth->device = &vdev->device;
-	eth->rx_pkt_burst = rte_eth_pkt_burst_dummy;
-	eth->tx_pkt_burst = rte_eth_pkt_burst_dummy;
-	rte_eth_dev_probing_finish(eth);
-	return 0;
+	if (ret < 0)
+		NIC_LOG(ERR, "%s: not a port of the primary process", name);
+	else
+		NIC_LOG(NOTICE, "%s: statistics only, this is a secondary process", name);
+	return ret;
 }
 
 static void
@@ -440,21 +418,9 @@ probe(struct rte_vdev_device *vdev)
 	return 0;
 }
 
-static int
-remove_port(struct rte_vdev_device *vdev)
-{
-	struct rte_eth_dev *eth = rte_eth_dev_allocated(rte_vdev_device_name(vdev));
-
-	if (eth == NULL)
-		return 0;
-	if (rte_eal_process_type() != RTE_PROC_PRIMARY)
-		return rte_eth_dev_release_port(eth);
-	return rte_eth_dev_close(eth->data->port_id);
-}
-
 static struct rte_vdev_driver driver = {
 	.probe = probe,
-	.remove = remove_port,
+	.remove = virtio_net_remove,
 };
 
 RTE_PMD_REGISTER_VDEV(net_vfio_user, driver);

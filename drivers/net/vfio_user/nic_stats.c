@@ -38,7 +38,7 @@ counters_copy(struct nic_counters *to, const struct nic_counters *from)
 /* The counters of queues are those of the first ones; queues may be NULL. */
 static void
 rx_stats_add(const struct nic_rx_queue *q, uint16_t i, struct rte_eth_stats *stats,
-	     nic_queue_stats *queues)
+	     virtio_net_queue_stats *queues)
 {
 	const uint64_t errors = COUNT(q, causes[NIC_RX_BAD_HEADER]) +
 		COUNT(q, causes[NIC_RX_TOO_SHORT]) + COUNT(q, causes[NIC_RX_TOO_LONG]);
@@ -56,7 +56,7 @@ rx_stats_add(const struct nic_rx_queue *q, uint16_t i, struct rte_eth_stats *sta
 
 static void
 tx_stats_add(const struct nic_tx_queue *q, uint16_t i, struct rte_eth_stats *stats,
-	     nic_queue_stats *queues)
+	     virtio_net_queue_stats *queues)
 {
 	stats->opackets += COUNT(q, packets);
 	stats->obytes += COUNT(q, bytes);
@@ -69,9 +69,9 @@ tx_stats_add(const struct nic_tx_queue *q, uint16_t i, struct rte_eth_stats *sta
 }
 
 int
-nic_stats_get(struct rte_eth_dev *eth, struct rte_eth_stats *stats NIC_QUEUE_STATS)
+nic_stats_get(struct rte_eth_dev *eth, struct rte_eth_stats *stats VIRTIO_NET_QUEUE_STATS)
 {
-	nic_queue_stats *queues = NIC_QUEUE_STATS_OF(stats);
+	virtio_net_queue_stats *queues = VIRTIO_NET_QUEUE_STATS_OF(stats);
 	const struct nic *nic = nic_of(eth);
 	uint16_t i;
 

@@ -13,10 +13,9 @@
  */
 
 #include <ethdev_driver.h>
+#include <virtio_net_dpdk.h>
 
-#include "nic_compat.h"
-
-int nic_stats_get(struct rte_eth_dev *eth, struct rte_eth_stats *stats NIC_QUEUE_STATS);
+int nic_stats_get(struct rte_eth_dev *eth, struct rte_eth_stats *stats VIRTIO_NET_QUEUE_STATS);
 int nic_stats_reset(struct rte_eth_dev *eth);
 int nic_xstats_get(struct rte_eth_dev *eth, struct rte_eth_xstat *xstats, unsigned int nb);
 int nic_xstats_get_names(struct rte_eth_dev *eth, struct rte_eth_xstat_name *names,

@@ -11,9 +11,9 @@
 #include <stdlib.h>
 
 #include <rte_telemetry.h>
+#include <virtio_net_dpdk.h>
 
 #include "nic.h"
-#include "nic_compat.h"
 #include "nic_telemetry.h"
 
 /** Virtqueues of which an answer tells: it has a limit of 16 KiB. */
@@ -68,12 +68,12 @@ add_vq(struct rte_tel_data *d, struct nic *nic, uint16_t index)
 		return;
 	}
 	rte_tel_data_start_dict(vq);
-	nic_tel_add_dict_uint(vq, "size", info.size);
-	nic_tel_add_dict_uint(vq, "vector", info.vector);
-	nic_tel_add_dict_uint(vq, "live", info.live);
-	nic_tel_add_dict_uint(vq, "notifications", info.kicks);
-	nic_tel_add_dict_uint(vq, "interrupts", info.interrupts);
-	nic_tel_add_dict_uint(vq, "broken", info.broken);
+	virtio_net_tel_dict_uint(vq, "size", info.size);
+	virtio_net_tel_dict_uint(vq, "vector", info.vector);
+	virtio_net_tel_dict_uint(vq, "live", info.live);
+	virtio_net_tel_dict_uint(vq, "notifications", info.kicks);
+	virtio_net_tel_dict_uint(vq, "interrupts", info.interrupts);
+	virtio_net_tel_dict_uint(vq, "broken", info.broken);
 	snprintf(name, sizeof(name), "vq%u", index);
 	rte_tel_data_add_dict_container(d, name, vq, 0);
 }
@@ -92,12 +92,12 @@ add_state(struct rte_tel_data *d, struct nic *nic)
 	rte_tel_data_add_dict_string(d, "features", text);
 	snprintf(text, sizeof(text), "0x%" PRIx64, nic->guest_offloads);
 	rte_tel_data_add_dict_string(d, "guest_offloads", text);
-	nic_tel_add_dict_uint(d, "pairs", nic->pairs);
-	nic_tel_add_dict_uint(d, "active_pairs", nic->active_pairs);
-	nic_tel_add_dict_uint(d, "rx_modes", NIC_GET(nic->filter.modes));
-	nic_tel_add_dict_uint(d, "resets", nic->resets);
-	nic_tel_add_dict_uint(d, "commands", NIC_GET(nic->commands));
-	nic_tel_add_dict_uint(d, "commands_refused", NIC_GET(nic->refused));
+	virtio_net_tel_dict_uint(d, "pairs", nic->pairs);
+	virtio_net_tel_dict_uint(d, "active_pairs", nic->active_pairs);
+	virtio_net_tel_dict_uint(d, "rx_modes", NIC_GET(nic->filter.modes));
+	virtio_net_tel_dict_uint(d, "resets", nic->resets);
+	virtio_net_tel_dict_uint(d, "commands", NIC_GET(nic->commands));
+	virtio_net_tel_dict_uint(d, "commands_refused", NIC_GET(nic->refused));
 }
 
 static void

@@ -12,9 +12,9 @@
 
 #include <rte_cycles.h>
 #include <rte_malloc.h>
+#include <virtio_net_compat.h>
 
 #include "vnic.h"
-#include "vnic_compat.h"
 #include "vnic_ctrl.h"
 
 /* Two descriptors for a command, the same for each. */

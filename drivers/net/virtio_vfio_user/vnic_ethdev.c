@@ -6,12 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <bus_vdev_driver.h>
-#include <ethdev_vdev.h>
 #include <rte_errno.h>
 #include <rte_kvargs.h>
 #include <rte_malloc.h>
 #include <rte_vfio_user_sigbus.h>
+#include <virtio_net_eth.h>
 
 #include "vnic.h"
 #include "vnic_features.h"
@@ -175,20 +174,6 @@ ring_size(const struct vnic_port *port, uint16_t nb_desc)
 	return RTE_MIN(rte_align32pow2(nb_desc), port->max_queue_size);
 }
 
-static uint64_t
-rearm(uint16_t port_id)
-{
-	struct rte_mbuf m = { .buf_addr = NULL };
-	uint64_t val;
-
-	m.data_off = RTE_PKTMBUF_HEADROOM;
-	m.nb_segs = 1;
-	m.port = port_id;
-	rte_mbuf_refcnt_set(&m, 1);
-	memcpy(&val, &m.rearm_data, sizeof(val));
-	return val;
-}
-
 static void
 rx_queue_release(struct rte_eth_dev *eth, uint16_t queue)
 {
@@ -221,7 +206,7 @@ rx_queue_setup(struct rte_eth_dev *eth, uint16_t queue, uint16_t nb_desc, unsign
 		return -ENOMEM;
 	q->pool = pool;
 	q->buf_len = room - RTE_PKTMBUF_HEADROOM + VNIC_HDR_LEN;
-	q->rearm = rearm(eth->data->port_id);
+	q->rearm = virtio_net_rearm_data(eth->data->port_id);
 	if ((rte_pktmbuf_priv_flags(pool) & RTE_PKTMBUF_POOL_F_PINNED_EXT_BUF) == 0)
 		q->buf_offset = sizeof(struct rte_mbuf) + rte_pktmbuf_priv_size(pool) +
 				RTE_PKTMBUF_HEADROOM - VNIC_HDR_LEN;
@@ -419,18 +404,9 @@ static const struct eth_dev_ops ops = {
 	.xstats_reset = vnic_stats_reset,
 };
 
-/* In secondary processes: as the primary one has left it. */
-static int
-link_known(struct rte_eth_dev *eth, int wait_to_complete)
-{
-	RTE_SET_USED(eth);
-	RTE_SET_USED(wait_to_complete);
-	return 0;
-}
-
 static const struct eth_dev_ops secondary_ops = {
 	.dev_infos_get = dev_info,
-	.link_update = link_known,
+	.link_update = virtio_net_link_known,
 	.stats_get = vnic_stats_get,
 	.stats_reset = vnic_stats_reset,
 	.xstats_get = vnic_xstats_get,
@@ -555,19 +531,13 @@ static int
 probe_secondary(struct rte_vdev_device *vdev)
 {
 	const char *name = rte_vdev_device_name(vdev);
-	struct rte_eth_dev *eth = rte_eth_dev_attach_secondary(name);
+	int ret = virtio_net_attach_secondary(vdev, &secondary_ops);
 
-	if (eth == NULL) {
+	if (ret < 0)
 		VNIC_LOG(ERR, "%s: not a port of the primary process", name);
-		return -ENODEV;
-	}
-	VNIC_LOG(NOTICE, "%s: statistics only, this is a secondary process", name);
-	eth->dev_ops = &secondary_ops;
-	eth->device = &vdev->device;
-	eth->rx_pkt_burst = rte_eth_pkt_burst_dummy;
-	eth->tx_pkt_burst = rte_eth_pkt_burst_dummy;
-	rte_eth_dev_probing_finish(eth);
-	return 0;
+	else
+		VNIC_LOG(NOTICE, "%s: statistics only, this is a secondary process", name);
+	return ret;
 }
 
 static int
@@ -589,21 +559,9 @@ probe(struct rte_vdev_device *vdev)
 	return create(vdev, &conf);
 }
 
-static int
-detach(struct rte_vdev_device *vdev)
-{
-	struct rte_eth_dev *eth = rte_eth_dev_allocated(rte_vdev_device_name(vdev));
-
-	if (eth == NULL)
-		return 0;
-	if (rte_eal_process_type() != RTE_PROC_PRIMARY)
-		return rte_eth_dev_release_port(eth);
-	return rte_eth_dev_close(eth->data->port_id);
-}
-
 static struct rte_vdev_driver driver = {
 	.probe = probe,
-	.remove = detach,
+	.remove = virtio_net_remove,
 };
 
 RTE_PMD_REGISTER_VDEV(net_virtio_vfio_user, driver);

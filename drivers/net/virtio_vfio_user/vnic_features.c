@@ -8,7 +8,6 @@
 #include <virtio_net_compat.h>
 
 #include "vnic.h"
-#include "vnic_compat.h"
 #include "vnic_features.h"
 
 #define RX_CKSUM (RTE_ETH_RX_OFFLOAD_UDP_CKSUM | RTE_ETH_RX_OFFLOAD_TCP_CKSUM)

@@ -13,9 +13,9 @@
 #include <linux/virtio_pci.h>
 
 #include <rte_malloc.h>
+#include <virtio_net_compat.h>
 
 #include "vnic.h"
-#include "vnic_compat.h"
 #include "vnic_queue.h"
 
 /* Burst at which buffers are offered to the device, or taken back. */

@@ -53,8 +53,10 @@ value(const struct vnic_queue *q, size_t offset)
 	return __atomic_load_n(now, __ATOMIC_RELAXED) - *base;
 }
 
+/* The counters of queues are those of the first ones; queues may be NULL. */
 static void
-add_rx(const struct vnic_queue *q, uint16_t i, struct rte_eth_stats *stats)
+add_rx(const struct vnic_queue *q, uint16_t i, struct rte_eth_stats *stats,
+       virtio_net_queue_stats *queues)
 {
 	const uint64_t packets = value(q, AT(packets)), bytes = value(q, AT(bytes));
 
@@ -62,38 +64,40 @@ add_rx(const struct vnic_queue *q, uint16_t i, struct rte_eth_stats *stats)
 	stats->ibytes += bytes;
 	stats->ierrors += value(q, AT(errors));
 	stats->rx_nombuf += value(q, AT(causes[VNIC_RX_NO_MBUF]));
-	if (i < RTE_ETHDEV_QUEUE_STAT_CNTRS) {
-		stats->q_ipackets[i] = packets;
-		stats->q_ibytes[i] = bytes;
-		stats->q_errors[i] = value(q, AT(errors));
-	}
+	if (queues == NULL || i >= RTE_DIM(queues->q_ipackets))
+		return;
+	queues->q_ipackets[i] = packets;
+	queues->q_ibytes[i] = bytes;
+	queues->q_errors[i] = value(q, AT(errors));
 }
 
 static void
-add_tx(const struct vnic_queue *q, uint16_t i, struct rte_eth_stats *stats)
+add_tx(const struct vnic_queue *q, uint16_t i, struct rte_eth_stats *stats,
+       virtio_net_queue_stats *queues)
 {
 	const uint64_t packets = value(q, AT(packets)), bytes = value(q, AT(bytes));
 
 	stats->opackets += packets;
 	stats->obytes += bytes;
 	stats->oerrors += value(q, AT(errors));
-	if (i < RTE_ETHDEV_QUEUE_STAT_CNTRS) {
-		stats->q_opackets[i] = packets;
-		stats->q_obytes[i] = bytes;
-	}
+	if (queues == NULL || i >= RTE_DIM(queues->q_opackets))
+		return;
+	queues->q_opackets[i] = packets;
+	queues->q_obytes[i] = bytes;
 }
 
 int
-vnic_stats_get(struct rte_eth_dev *eth, struct rte_eth_stats *stats)
+vnic_stats_get(struct rte_eth_dev *eth, struct rte_eth_stats *stats VIRTIO_NET_QUEUE_STATS)
 {
+	virtio_net_queue_stats *queues = VIRTIO_NET_QUEUE_STATS_OF(stats);
 	uint16_t i;
 
 	for (i = 0; i < eth->data->nb_rx_queues; i++)
 		if (vnic_rxq(eth, i) != NULL)
-			add_rx(vnic_rxq(eth, i), i, stats);
+			add_rx(vnic_rxq(eth, i), i, stats, queues);
 	for (i = 0; i < eth->data->nb_tx_queues; i++)
 		if (vnic_txq(eth, i) != NULL)
-			add_tx(vnic_txq(eth, i), i, stats);
+			add_tx(vnic_txq(eth, i), i, stats, queues);
 	return 0;
 }
 

@@ -9,8 +9,9 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include <virtio_net_dpdk.h>
+
 #include "vnic.h"
-#include "vnic_compat.h"
 #include "vnic_reconnect.h"
 #include "vnic_thread.h"
 
@@ -26,7 +27,7 @@ static struct {
 	/* Of those who start and end it; not taken by the thread. */
 	pthread_mutex_t life;
 	uint32_t nb_ports;
-	vnic_thread_t thread;
+	virtio_net_thread thread;
 	/* Held while the thread works: a port is not taken away meanwhile. */
 	pthread_mutex_t work;
 	struct vnic_port *ports[RTE_MAX_ETHPORTS];
@@ -88,7 +89,7 @@ look_at_ports(void)
 	return waits;
 }
 
-static vnic_thread_ret_t
+static virtio_net_thread_ret
 run(void *arg)
 {
 	struct epoll_event events[MAX_EVENTS];
@@ -138,7 +139,7 @@ start_thread(void)
 		sigdelset(&all, SIGBUS);
 		sigdelset(&all, SIGSEGV);
 		pthread_sigmask(SIG_SETMASK, &all, &old);
-		ret = vnic_thread_start(&ctl.thread, "virtio-vfiou", run, NULL);
+		ret = virtio_net_thread_start(&ctl.thread, "virtio-vfiou", run, NULL);
 		pthread_sigmask(SIG_SETMASK, &old, NULL);
 	}
 	if (ret != 0 && ctl.epoll_fd >= 0) {
@@ -155,7 +156,7 @@ end_thread(void)
 	ctl.end = true;
 	pthread_mutex_unlock(&ctl.work);
 	vnic_thread_kick();
-	vnic_thread_join(ctl.thread);
+	virtio_net_thread_join(ctl.thread);
 	close(ctl.epoll_fd);
 	ctl.epoll_fd = -1;
 }
