@@ -7,22 +7,16 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <unistd.h>
-
-#include <rte_eal.h>
 
 #include "pmd_guest.h"
 #include "pmd_port.h"
+#include "pmd_telemetry.h"
 
 #define MAX_XSTATS 4096
-#define ANSWER 65536
 
 static struct pmd_port port, other;
 static struct guest guest;
 static uint8_t frame[FRAME_MAX];
-static char answer[ANSWER];
 
 static int
 setup(void)
@@ -201,32 +195,6 @@ test_no_mbufs(void)
 
 /* ------------------------------------------------------------------- telemetry */
 
-/* Ask, and keep the answer. */
-static int
-ask(const char *what)
-{
-	struct sockaddr_un addr = { .sun_family = AF_UNIX };
-	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-	ssize_t len;
-
-	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s/dpdk_telemetry.v2",
-		 rte_eal_get_runtime_dir());
-	TEST_ASSERT_SUCCESS(connect(fd, (struct sockaddr *)&addr, sizeof(addr)), "%s",
-			    addr.sun_path);
-	TEST_ASSERT(recv(fd, answer, sizeof(answer), 0) > 0, "greeting");
-	TEST_ASSERT(send(fd, what, strlen(what), 0) == (ssize_t)strlen(what), "send");
-	len = recv(fd, answer, sizeof(answer) - 1, 0);
-	close(fd);
-	TEST_ASSERT(len > 0, "%s: no answer", what);
-	answer[len] = '\0';
-	return TEST_SUCCESS;
-}
-
-#define ANSWERS(what, text) do { \
-	DO(ask(what)); \
-	TEST_ASSERT(strstr(answer, text) != NULL, what ": no %s in %s", text, answer); \
-} while (0)
-
 static int
 test_telemetry(void)
 {
@@ -242,23 +210,18 @@ test_telemetry(void)
 	DO(up(",queues=2,mac=02:00:00:00:00:07", 2));
 	DO(exchange(0, 3));
 	snprintf(text, sizeof(text), "[%u,%u]", other.id, port.id);
-	DO(ask("/net_vfio_user/list"));
-	TEST_ASSERT(strstr(answer, text) != NULL, "%s", answer);
+	ANSWERS("/net_vfio_user/list", text);
 	snprintf(text, sizeof(text), "/net_vfio_user/info,%u", port.id);
-	DO(ask(text));
-	TEST_ASSERT(strstr(answer, "\"mac\":\"02:00:00:00:00:07\"") != NULL, "%s", answer);
-	TEST_ASSERT(strstr(answer, "\"pairs\":2") != NULL, "%s", answer);
-	TEST_ASSERT(strstr(answer, "\"active_pairs\":1") != NULL, "%s", answer);
-	TEST_ASSERT(strstr(answer, "\"vq4\":{") != NULL, "%s", answer);
-	TEST_ASSERT(strstr(answer, port.path) != NULL, "%s", answer);
+	ANSWERS(text, "\"mac\":\"02:00:00:00:00:07\"");
+	ANSWER_HAS("\"pairs\":2");
+	ANSWER_HAS("\"active_pairs\":1");
+	ANSWER_HAS("\"vq4\":{");
+	ANSWER_HAS(port.path);
 	/* one that was not started yet */
 	snprintf(text, sizeof(text), "/net_vfio_user/info,%u", other.id);
-	DO(ask(text));
-	TEST_ASSERT(strstr(answer, "\"pairs\":0") != NULL, "%s", answer);
-	for (i = 0; i < RTE_DIM(wrong); i++) {
-		DO(ask(wrong[i]));
-		TEST_ASSERT(strstr(answer, "null") != NULL, "%s: %s", wrong[i], answer);
-	}
+	ANSWERS(text, "\"pairs\":0");
+	for (i = 0; i < RTE_DIM(wrong); i++)
+		ANSWERS(wrong[i], "null");
 	return TEST_SUCCESS;
 }
 
@@ -270,9 +233,8 @@ test_long_answer(void)
 
 	DO(port_up(&port, ",queues=128", 128));
 	snprintf(text, sizeof(text), "/net_vfio_user/info,%u", port.id);
-	DO(ask(text));
-	TEST_ASSERT(strstr(answer, "\"vq63\":{") != NULL && strstr(answer, "}}}") != NULL, "%s",
-		    answer);
+	ANSWERS(text, "\"vq63\":{");
+	ANSWER_HAS("}}}");
 	return TEST_SUCCESS;
 }
 

@@ -37,6 +37,13 @@ typedef struct rte_eth_stats virtio_net_queue_stats;
 #define VIRTIO_NET_QUEUE_STATS_OF(stats) (stats)
 #endif
 
+/* What rx_queue_count returns. */
+#if RTE_VERSION >= RTE_VERSION_NUM(25, 11, 0, 0)
+typedef int virtio_net_queue_count;
+#else
+typedef uint32_t virtio_net_queue_count;
+#endif
+
 /*
  * A control thread of EAL: 0 or a negative errno. DPDK 23.11 has a new function for
  * that, DPDK 24.11 has dropped the old one.

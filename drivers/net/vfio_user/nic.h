@@ -34,7 +34,6 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include <sys/queue.h>
 
 #include <linux/virtio_ids.h>
 #include <linux/virtio_net.h>
@@ -152,7 +151,6 @@ struct nic_tx_queue {
 
 /** A port. */
 struct nic {
-	TAILQ_ENTRY(nic) next; /**< of the ports that telemetry tells of */
 	struct rte_eth_dev *eth;
 	struct nic_conf conf;
 	char name[RTE_ETH_NAME_MAX_LEN];

@@ -4,14 +4,11 @@
 
 /* "/net_vfio_user/list", and "/net_vfio_user/info,PORT" of one port. */
 
-#include <ctype.h>
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 
-#include <rte_telemetry.h>
 #include <virtio_net_dpdk.h>
+#include <virtio_net_telemetry.h>
 
 #include "nic.h"
 #include "nic_telemetry.h"
@@ -19,39 +16,26 @@
 /** Virtqueues of which an answer tells: it has a limit of 16 KiB. */
 #define MAX_VQS 65u
 
-static TAILQ_HEAD(, nic) nics = TAILQ_HEAD_INITIALIZER(nics);
-/* the list; held while an answer is made, so that no port goes meanwhile */
-static pthread_mutex_t nics_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct virtio_net_tel ports = VIRTIO_NET_TEL_INIT;
 
 void
 nic_telemetry_add(struct nic *nic)
 {
-	pthread_mutex_lock(&nics_lock);
-	TAILQ_INSERT_TAIL(&nics, nic, next);
-	pthread_mutex_unlock(&nics_lock);
+	virtio_net_tel_add(&ports, nic->eth);
 }
 
 void
 nic_telemetry_remove(struct nic *nic)
 {
-	pthread_mutex_lock(&nics_lock);
-	TAILQ_REMOVE(&nics, nic, next);
-	pthread_mutex_unlock(&nics_lock);
+	virtio_net_tel_remove(&ports, nic->eth);
 }
 
 static int
 handle_list(const char *cmd, const char *params, struct rte_tel_data *d)
 {
-	struct nic *nic;
-
 	RTE_SET_USED(cmd);
 	RTE_SET_USED(params);
-	rte_tel_data_start_array(d, RTE_TEL_INT_VAL);
-	pthread_mutex_lock(&nics_lock);
-	TAILQ_FOREACH(nic, &nics, next)
-		rte_tel_data_add_array_int(d, nic->eth->data->port_id);
-	pthread_mutex_unlock(&nics_lock);
-	return 0;
+	return virtio_net_tel_list(&ports, d);
 }
 
 static void
@@ -101,11 +85,11 @@ add_state(struct rte_tel_data *d, struct nic *nic)
 }
 
 static void
-add_port(struct rte_tel_data *d, struct nic *nic)
+describe(struct rte_tel_data *d, struct rte_eth_dev *eth)
 {
+	struct nic *nic = eth->data->dev_private;
 	uint16_t i;
 
-	rte_tel_data_start_dict(d);
 	/* the device goes under this lock, too */
 	pthread_mutex_lock(&nic->lock);
 	add_state(d, nic);
@@ -117,24 +101,8 @@ add_port(struct rte_tel_data *d, struct nic *nic)
 static int
 handle_info(const char *cmd, const char *params, struct rte_tel_data *d)
 {
-	unsigned long port;
-	struct nic *nic;
-	char *end;
-
 	RTE_SET_USED(cmd);
-	if (params == NULL || !isdigit((unsigned char)*params))
-		return -EINVAL;
-	port = strtoul(params, &end, 10);
-	if (*end != '\0')
-		return -EINVAL;
-	pthread_mutex_lock(&nics_lock);
-	TAILQ_FOREACH(nic, &nics, next)
-		if (nic->eth->data->port_id == port)
-			break;
-	if (nic != NULL)
-		add_port(d, nic);
-	pthread_mutex_unlock(&nics_lock);
-	return nic != NULL ? 0 : -EINVAL;
+	return virtio_net_tel_info(&ports, params, d, describe);
 }
 
 RTE_INIT(nic_telemetry_init)

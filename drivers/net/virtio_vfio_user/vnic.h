@@ -14,11 +14,12 @@
  * - vnic_pci.c: the PCI transport of virtio; vnic_features.c: what is negotiated
  * - vnic_port.c: bringing a port up and down
  * - vnic_queue.c: virtqueues; vnic_ctrl.c: the control queue
- * - vnic_rx_*.c, vnic_tx*.c: the data path; vnic_offload.c: packet headers
+ * - vnic_rx_*.c, vnic_tx*.c: the data path; vnic_offload.c: packet headers;
+ *   vnic_desc.c: what is in rings
  * - vnic_filter.c: which packets the device is asked for; vnic_announce.c: the frame
  *   that tells a network where the port is
  * - vnic_intr.c: interrupts; vnic_reconnect.c: a device that goes and comes
- * - vnic_thread.c: the control thread; vnic_stats.c: counters
+ * - vnic_thread.c: the control thread; vnic_stats.c, vnic_telemetry.c: counters
  *
  * Threads. The application calls the operations of a port. The control thread of
  * the process (one for all ports) polls the clients, looks at configuration

@@ -13,12 +13,14 @@
 #include <virtio_net_eth.h>
 
 #include "vnic.h"
+#include "vnic_desc.h"
 #include "vnic_features.h"
 #include "vnic_intr.h"
 #include "vnic_port.h"
 #include "vnic_reconnect.h"
 #include "vnic_rx.h"
 #include "vnic_stats.h"
+#include "vnic_telemetry.h"
 #include "vnic_thread.h"
 #include "vnic_tx.h"
 
@@ -342,6 +344,7 @@ release(struct vnic_port *port)
 	struct rte_eth_dev *eth = port->eth;
 	uint16_t i;
 
+	vnic_telemetry_remove(port);
 	vnic_thread_remove(port);
 	for (i = 0; i < eth->data->nb_rx_queues && eth->data->rx_queues != NULL; i++)
 		rx_queue_release(eth, i);
@@ -385,6 +388,7 @@ static const struct eth_dev_ops ops = {
 	.rx_burst_mode_get = rx_burst_mode,
 	.tx_burst_mode_get = tx_burst_mode,
 	.tx_done_cleanup = vnic_tx_done_cleanup,
+	.get_monitor_addr = vnic_desc_monitor,
 	.rx_queue_intr_enable = vnic_intr_enable,
 	.rx_queue_intr_disable = vnic_intr_disable,
 	.promiscuous_enable = vnic_filter_promisc_on,
@@ -523,6 +527,10 @@ create(struct rte_vdev_device *vdev, const struct vnic_conf *conf)
 	eth->data->mtu = RTE_MIN(port->max_mtu, RTE_ETHER_MTU);
 	eth->dev_ops = &ops;
 	choose_bursts(eth, port->features);
+	eth->rx_queue_count = vnic_desc_rx_count;
+	eth->rx_descriptor_status = vnic_desc_rx_status;
+	eth->tx_descriptor_status = vnic_desc_tx_status;
+	vnic_telemetry_add(port);
 	rte_eth_dev_probing_finish(eth);
 	return 0;
 }
