@@ -2,10 +2,12 @@
  * Copyright(c) 2026 dpdk-vfio-user contributors
  */
 
-/* Checksums and segmentation between the two drivers. */
+/* Checksums, segmentation and VLAN tags between the two drivers. */
 
+#include <errno.h>
 #include <string.h>
 
+#include <rte_errno.h>
 #include <rte_ip.h>
 #include <rte_tcp.h>
 #include <rte_udp.h>
@@ -13,6 +15,9 @@
 #include "pmd_pair.h"
 
 #define L4_OFFSET (sizeof(struct rte_ether_hdr) + sizeof(struct rte_ipv4_hdr))
+
+/* Of packets that get one. */
+#define TAG 0x2123u
 
 static struct pmd_pair pair;
 
@@ -112,7 +117,7 @@ make(const struct packet *p)
 	return m;
 }
 
-/* Send it, and receive it at the other end. */
+/* Send it, tagged by the port if its flags say so, and receive it at the other end. */
 static int
 pass(const struct pmd_port *from, const struct pmd_port *to, const struct packet *p,
      struct rte_mbuf **got)
@@ -121,6 +126,7 @@ pass(const struct pmd_port *from, const struct pmd_port *to, const struct packet
 	uint16_t nb = 0;
 
 	TEST_ASSERT_NOT_NULL(m, "");
+	m->vlan_tci = TAG;
 	TEST_ASSERT_EQUAL(rte_eth_tx_prepare(from->id, 0, &m, 1), 1, "");
 	TEST_ASSERT_EQUAL(rte_eth_tx_burst(from->id, 0, &m, 1), 1, "");
 	WAIT_FOR((nb = rte_eth_rx_burst(to->id, 0, got, 1)) != 0);
@@ -236,12 +242,134 @@ test_segmentation(void)
 	return TEST_SUCCESS;
 }
 
+/* -------------------------------------------------------------- VLAN tags */
+
+static const uint64_t stripped = RTE_MBUF_F_RX_VLAN | RTE_MBUF_F_RX_VLAN_STRIPPED;
+
+/* Whether a packet of p came with the tag in its mbuf, or with that in the frame. */
+static int
+check_tag(struct rte_mbuf *m, const struct packet *p, bool strip)
+{
+	const struct rte_ether_hdr *eth = rte_pktmbuf_mtod(m, const struct rte_ether_hdr *);
+	const struct rte_vlan_hdr *vlan = (const struct rte_vlan_hdr *)(eth + 1);
+	uint16_t type = eth->ether_type;
+
+	TEST_ASSERT_EQUAL(m->ol_flags & stripped, strip ? stripped : 0, "");
+	if (!strip) {
+		TEST_ASSERT_EQUAL(type, RTE_BE16(RTE_ETHER_TYPE_VLAN), "");
+		TEST_ASSERT_EQUAL(vlan->vlan_tci, rte_cpu_to_be_16(TAG), "");
+		TEST_ASSERT_EQUAL(rte_vlan_strip(m), 0, "");
+		type = rte_pktmbuf_mtod(m, const struct rte_ether_hdr *)->ether_type;
+	}
+	TEST_ASSERT_EQUAL(m->vlan_tci, TAG, "");
+	TEST_ASSERT_EQUAL(type, RTE_BE16(RTE_ETHER_TYPE_IPV4), "");
+	TEST_ASSERT(is_right(m, p, (m->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK) ==
+			     RTE_MBUF_F_RX_L4_CKSUM_NONE), "checksum");
+	if (strip)
+		TEST_ASSERT((m->packet_type & RTE_PTYPE_L2_MASK) != RTE_PTYPE_L2_ETHER_VLAN, "");
+	return TEST_SUCCESS;
+}
+
+/* Both ways: each end inserts, and the driver strips or does not. */
+static int
+check_tags(bool strip)
+{
+	const struct packet plain = { IPPROTO_TCP, 777, RTE_MBUF_F_TX_TCP_CKSUM, 0 };
+	const struct packet tagged = { IPPROTO_TCP, 778,
+				       RTE_MBUF_F_TX_TCP_CKSUM | RTE_MBUF_F_TX_VLAN, 0 };
+	struct rte_mbuf *m;
+
+	DO(pass(&pair.device, &pair.driver, &tagged, &m));
+	DO(check_tag(m, &tagged, strip));
+	rte_pktmbuf_free(m);
+	DO(pass(&pair.device, &pair.driver, &plain, &m));
+	TEST_ASSERT_EQUAL(m->ol_flags & stripped, 0, "");
+	rte_pktmbuf_free(m);
+	DO(pass(&pair.driver, &pair.device, &tagged, &m));
+	DO(check_tag(m, &tagged, false));
+	rte_pktmbuf_free(m);
+	return TEST_SUCCESS;
+}
+
+static int
+test_vlan_tags(void)
+{
+	const uint64_t cksum = RTE_ETH_RX_OFFLOAD_TCP_CKSUM;
+	const char *const args[] = { ",packed=0", ",packed=1" };
+	struct rte_eth_conf conf = {
+		.txmode.offloads = RTE_ETH_TX_OFFLOAD_VLAN_INSERT | RTE_ETH_TX_OFFLOAD_TCP_CKSUM,
+	};
+	uint32_t i;
+
+	for (i = 0; i < 2 * RTE_DIM(args); i++) {
+		/* alone, and together with what looks at headers anyway */
+		conf.rxmode.offloads = i % 2 != 0 ? cksum : 0;
+		DO(pair_start(&pair, args[i / 2], "", 1, &conf));
+		DO(check_tags(false));
+		DO(rte_eth_dev_set_vlan_offload(pair.driver.id, RTE_ETH_VLAN_STRIP_OFFLOAD));
+		DO(check_tags(true));
+		/* also behind a restart */
+		DO(rte_eth_dev_stop(pair.driver.id));
+		DO(rte_eth_dev_start(pair.driver.id));
+		DO(pair_wait_links(&pair, true));
+		DO(check_tags(true));
+		DO(rte_eth_dev_set_vlan_offload(pair.driver.id, 0));
+		DO(check_tags(false));
+		pair_remove(&pair);
+		TEST_ASSERT_EQUAL(pmd_mbufs_used(), 0, "");
+	}
+	return TEST_SUCCESS;
+}
+
+/* A tag cannot be inserted into what others hold, too, nor where there is no room. */
+static int
+test_vlan_refused(void)
+{
+	const struct packet p = { IPPROTO_UDP, 100, 0, 0 };
+	struct rte_mbuf *m;
+
+	DO(pair_start(&pair, "", "", 1, NULL));
+	m = make(&p);
+	TEST_ASSERT_NOT_NULL(m, "");
+	m->ol_flags |= RTE_MBUF_F_TX_VLAN;
+	rte_mbuf_refcnt_update(m, 1);
+	TEST_ASSERT_EQUAL(rte_eth_tx_prepare(pair.driver.id, 0, &m, 1), 0, "shared");
+	TEST_ASSERT_EQUAL(rte_errno, EINVAL, "");
+	rte_mbuf_refcnt_update(m, -1);
+	TEST_ASSERT_NOT_NULL(rte_pktmbuf_prepend(m, rte_pktmbuf_headroom(m)), "");
+	TEST_ASSERT_EQUAL(rte_eth_tx_prepare(pair.driver.id, 0, &m, 1), 0, "no room");
+	TEST_ASSERT_EQUAL(rte_errno, ENOSPC, "");
+	rte_pktmbuf_free(m);
+	return TEST_SUCCESS;
+}
+
+/* Stripping is switched on and off while frames come: none is lost, each is whole. */
+static int
+test_vlan_switch(void)
+{
+	const struct pmd_traffic traffic = { 41000, 1514, FRAME_MAX };
+	const struct rte_eth_conf plain = { 0 };
+	int mask = 0;
+	uint32_t i;
+
+	DO(pair_start(&pair, "", "", 1, &plain));
+	for (i = 0; i < 200; i++) {
+		mask ^= RTE_ETH_VLAN_STRIP_OFFLOAD;
+		DO(rte_eth_dev_set_vlan_offload(pair.driver.id, mask));
+		DO(pmd_transfer(&pair.device, &pair.driver, 0, &traffic, 40));
+	}
+	return TEST_SUCCESS;
+}
+
 static struct unit_test_suite suite = {
 	.suite_name = "offloads of net_virtio_vfio_user with net_vfio_user",
 	.setup = pmd_setup,
 	.unit_test_cases = {
 		TEST_CASE_ST(setup, teardown, test_checksums),
 		TEST_CASE_ST(setup, teardown, test_segmentation),
+		TEST_CASE_ST(setup, teardown, test_vlan_tags),
+		TEST_CASE_ST(setup, teardown, test_vlan_refused),
+		TEST_CASE_ST(setup, teardown, test_vlan_switch),
 		TEST_CASES_END()
 	},
 };

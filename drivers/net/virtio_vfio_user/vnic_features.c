@@ -116,7 +116,7 @@ uint64_t
 vnic_features_rx_offloads(const struct vnic_port *port)
 {
 	const uint64_t offered = consistent(port->offered);
-	uint64_t offloads = 0;
+	uint64_t offloads = RTE_ETH_RX_OFFLOAD_VLAN_STRIP;
 
 	if (VNIC_HAS(offered, VIRTIO_NET_F_MRG_RXBUF) && port->conf.mrg_rxbuf)
 		offloads |= RTE_ETH_RX_OFFLOAD_SCATTER;
@@ -134,7 +134,8 @@ uint64_t
 vnic_features_tx_offloads(const struct vnic_port *port)
 {
 	const uint64_t offered = consistent(port->offered);
-	uint64_t offloads = RTE_ETH_TX_OFFLOAD_MULTI_SEGS | RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE;
+	uint64_t offloads = RTE_ETH_TX_OFFLOAD_MULTI_SEGS | RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE |
+		RTE_ETH_TX_OFFLOAD_VLAN_INSERT;
 
 	if (VNIC_HAS(offered, VIRTIO_NET_F_CSUM))
 		offloads |= TX_CKSUM;

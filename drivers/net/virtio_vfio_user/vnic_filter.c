@@ -11,6 +11,7 @@
 
 #include "vnic.h"
 #include "vnic_filter.h"
+#include "vnic_port.h"
 
 /* ------------------------------------------------------------- commands */
 
@@ -285,19 +286,26 @@ vnic_filter_vlan(struct rte_eth_dev *eth, uint16_t vlan, int on)
 	return ret;
 }
 
-/* The device filters if it was agreed that it does: it cannot be told to stop. */
+/*
+ * The device filters if it was agreed that it does: it cannot be told to stop. Tags
+ * are stripped here.
+ */
 int
 vnic_filter_vlan_offload(struct rte_eth_dev *eth, int mask)
 {
 	struct vnic_port *port = eth->data->dev_private;
 	const uint64_t offloads = eth->data->dev_conf.rxmode.offloads;
 	const bool wanted = (offloads & RTE_ETH_RX_OFFLOAD_VLAN_FILTER) != 0;
-	bool has;
+	int ret = 0;
 
-	if ((mask & RTE_ETH_VLAN_FILTER_MASK) == 0 || !eth->data->dev_started)
+	if (!eth->data->dev_started)
 		return 0;
 	pthread_mutex_lock(&port->lock);
-	has = VNIC_HAS(port->features, VIRTIO_NET_F_CTRL_VLAN);
+	if ((mask & RTE_ETH_VLAN_FILTER_MASK) != 0 &&
+	    VNIC_HAS(port->features, VIRTIO_NET_F_CTRL_VLAN) != wanted)
+		ret = -ENOTSUP;
+	else if ((mask & RTE_ETH_VLAN_STRIP_MASK) != 0)
+		vnic_port_vlan_strip(port);
 	pthread_mutex_unlock(&port->lock);
-	return has == wanted ? 0 : -ENOTSUP;
+	return ret;
 }

@@ -13,6 +13,7 @@
 #include <rte_udp.h>
 #include <virtio_net_compat.h>
 #include <virtio_net_csum.h>
+#include <virtio_net_vlan.h>
 
 #include "vnic_offload.h"
 #include "vnic_rx.h"
@@ -142,6 +143,9 @@ take_csum(struct rte_mbuf *m, const struct virtio_net_hdr *hdr)
 	if ((hdr->flags & (VIRTIO_NET_HDR_F_NEEDS_CSUM | VIRTIO_NET_HDR_F_DATA_VALID)) == 0)
 		return 0;
 	m->packet_type = rte_net_get_ptype(m, &lens, RTE_PTYPE_ALL_MASK);
+	m->l2_len = lens.l2_len;
+	m->l3_len = lens.l3_len;
+	m->l4_len = lens.l4_len;
 	l4 = m->packet_type & RTE_PTYPE_L4_MASK;
 	if ((hdr->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM) == 0) {
 		if (l4 == RTE_PTYPE_L4_TCP || l4 == RTE_PTYPE_L4_UDP)
@@ -177,8 +181,8 @@ take_gso(struct rte_mbuf *m, const struct virtio_net_hdr *hdr)
 	}
 }
 
-void
-vnic_offload_rx(struct vnic_queue *q, struct rte_mbuf *m)
+static void
+take_header(struct vnic_queue *q, struct rte_mbuf *m)
 {
 	struct virtio_net_hdr_mrg_rxbuf mrg;
 
@@ -190,4 +194,14 @@ vnic_offload_rx(struct vnic_queue *q, struct rte_mbuf *m)
 		return;
 	m->ol_flags = 0;
 	VNIC_ADD(q->count.causes[VNIC_RX_BAD_HEADER], 1);
+}
+
+void
+vnic_offload_rx(struct vnic_queue *q, struct rte_mbuf *m)
+{
+	if (q->csum)
+		take_header(q, m);
+	/* behind checksums, whose places are those of the tagged packet */
+	if (q->vlan_strip)
+		virtio_net_vlan_strip(m);
 }

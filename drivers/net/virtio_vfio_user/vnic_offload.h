@@ -7,7 +7,8 @@
 
 /**
  * @file
- * Headers of packets: checksums and segmentation, as mbufs and as virtio say it
+ * Headers of packets: checksums and segmentation, as mbufs and as virtio say it; and
+ * VLAN tags, of which virtio says nothing
  */
 
 #include <linux/virtio_net.h>
@@ -24,7 +25,7 @@ struct vnic_queue;
 void vnic_offload_tx(const struct rte_mbuf *m, struct virtio_net_hdr_mrg_rxbuf *hdr);
 /** Prepare a packet: pseudo header checksums. 0 or -errno. */
 int vnic_offload_prepare(struct rte_mbuf *m);
-/** Say in an mbuf what the header in front of a received packet says. */
+/** Say in an mbuf what the header in front of a received packet says, and its tag. */
 void vnic_offload_rx(struct vnic_queue *q, struct rte_mbuf *m);
 
 #endif /* VNIC_OFFLOAD_H */

@@ -220,6 +220,14 @@ set_pairs(struct vnic_port *port)
 				 &pairs, sizeof(pairs));
 }
 
+static bool
+strips_vlans(const struct vnic_port *port, const struct vnic_queue *q)
+{
+	const uint64_t offloads = port->eth->data->dev_conf.rxmode.offloads;
+
+	return q->is_rx && (offloads & RTE_ETH_RX_OFFLOAD_VLAN_STRIP) != 0;
+}
+
 static int
 enable_queues(struct vnic_port *port, struct vnic_queue **queues, uint32_t nb)
 {
@@ -230,6 +238,7 @@ enable_queues(struct vnic_port *port, struct vnic_queue **queues, uint32_t nb)
 		ret = vnic_pci_config_vector(&port->pci, port->config_vector);
 	for (i = 0; i < nb && ret == 0; i++) {
 		vnic_queue_reset(queues[i], port->features);
+		vnic_queue_vlan_strip(queues[i], strips_vlans(port, queues[i]));
 		ret = vnic_queue_enable(queues[i], &port->pci);
 	}
 	return ret == 0 ? vnic_ctrl_enable(port) : ret;
@@ -286,6 +295,30 @@ vnic_port_up(struct vnic_port *port, bool fill)
 	vnic_port_link_set(port);
 	go_live(queues, nb, fill);
 	return 0;
+}
+
+/* The queue is taken away from bursts meanwhile. One that breaks before stays so. */
+static void
+change_vlan_strip(struct vnic_port *port, struct vnic_queue *q)
+{
+	const bool live = __atomic_load_n(&q->live, __ATOMIC_ACQUIRE);
+	const uint64_t broken = __atomic_load_n(&q->count.causes[VNIC_RX_BROKEN],
+						__ATOMIC_RELAXED);
+
+	vnic_queues_stop(&q, 1);
+	vnic_queue_vlan_strip(q, strips_vlans(port, q));
+	if (live && q->count.causes[VNIC_RX_BROKEN] == broken)
+		__atomic_store_n(&q->live, true, __ATOMIC_RELEASE);
+}
+
+void
+vnic_port_vlan_strip(struct vnic_port *port)
+{
+	uint16_t i;
+
+	for (i = 0; port->up && i < port->eth->data->nb_rx_queues; i++)
+		if (vnic_rxq(port->eth, i) != NULL)
+			change_vlan_strip(port, vnic_rxq(port->eth, i));
 }
 
 /* ------------------------------------------------------------------ down */

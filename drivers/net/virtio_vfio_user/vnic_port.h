@@ -24,6 +24,8 @@ int vnic_port_discover(struct vnic_port *port);
  *   while this runs. Else the bursts do it.
  */
 int vnic_port_up(struct vnic_port *port, bool fill);
+/** Strip VLAN tags as the application wants it now, of a port that may be up. */
+void vnic_port_vlan_strip(struct vnic_port *port);
 /** Keep bursts out of the rings, which stay as they are. */
 void vnic_port_halt(struct vnic_port *port);
 /** Stop the device. */

@@ -188,6 +188,13 @@ place_areas(struct vnic_queue *q)
 }
 
 void
+vnic_queue_vlan_strip(struct vnic_queue *q, bool on)
+{
+	q->vlan_strip = on;
+	q->offload = q->csum || on;
+}
+
+void
 vnic_queue_reset(struct vnic_queue *q, uint64_t features)
 {
 	uint16_t i;
@@ -199,7 +206,8 @@ vnic_queue_reset(struct vnic_queue *q, uint64_t features)
 	q->event_idx = VNIC_HAS(features, VIRTIO_RING_F_EVENT_IDX);
 	q->notify_data = VNIC_HAS(features, VIRTIO_F_NOTIFICATION_DATA);
 	q->mergeable = VNIC_HAS(features, VIRTIO_NET_F_MRG_RXBUF);
-	q->offload = VNIC_HAS(features, q->is_rx ? VIRTIO_NET_F_GUEST_CSUM : VIRTIO_NET_F_CSUM);
+	q->csum = VNIC_HAS(features, q->is_rx ? VIRTIO_NET_F_GUEST_CSUM : VIRTIO_NET_F_CSUM);
+	q->offload = q->csum;
 	place_areas(q);
 	for (i = 0; i < q->size; i++) {
 		q->ids[i] = i;

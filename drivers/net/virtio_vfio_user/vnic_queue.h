@@ -99,7 +99,9 @@ struct vnic_queue {
 	bool stale; /**< there are buffers of a former ring */
 	bool announce; /**< Tx of queue 0: a frame is to be sent; atomic */
 	bool packed, in_order, indirect, event_idx, notify_data;
-	bool offload; /**< headers say something */
+	bool offload; /**< packets are looked at for what follows; in a section */
+	bool csum; /**< headers say something */
+	bool vlan_strip; /**< Rx: tags are moved to mbufs */
 	bool mergeable;
 	bool fast_free; /**< Tx: RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE */
 	bool is_rx;
@@ -165,6 +167,8 @@ struct vnic_queue *vnic_queue_create(struct vnic_port *port, bool is_rx, uint16_
 void vnic_queue_free(struct vnic_queue *q);
 /** Make the ring empty, for a device that was reset; not live. */
 void vnic_queue_reset(struct vnic_queue *q, uint64_t features);
+/** Move VLAN tags to mbufs, or do not; not live. */
+void vnic_queue_vlan_strip(struct vnic_queue *q, bool on);
 /** Free the buffers of a former ring. Data path, or not live. */
 void vnic_queue_reclaim(struct vnic_queue *q);
 /** Write it to the device. */

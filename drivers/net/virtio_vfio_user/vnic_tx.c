@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #include <rte_errno.h>
+#include <rte_ether.h>
 
 #include "vnic_tx.h"
 
@@ -45,9 +46,14 @@ vnic_tx_segs(struct vnic_queue *q, struct rte_mbuf *m, struct vnic_tx_area *area
 static int
 prepare(const struct vnic_queue *q, struct rte_mbuf *m)
 {
+	int ret = 0;
+
 	if (m->nb_segs > VNIC_TX_MAX_SEGS || m->nb_segs >= q->size)
 		return -EINVAL;
-	return q->offload ? vnic_offload_prepare(m) : 0;
+	/* first: it moves the other headers */
+	if ((m->ol_flags & RTE_MBUF_F_TX_VLAN) != 0)
+		ret = rte_vlan_insert(&m);
+	return ret == 0 && q->offload ? vnic_offload_prepare(m) : ret;
 }
 
 uint16_t
