@@ -45,13 +45,22 @@ debian_suites()
 		sed -n "s/^Packages|main|\($codename\)/\1/p" | sort -u
 }
 
+# Print the mirror of the installed release.
+debian_mirror()
+{
+	local mirror
+
+	mirror=$(debian_suites | sed -n "s/^$(debian_codename) //p" | sed -n 1p)
+	[ -n "$mirror" ] || die "apt has no Debian mirror configured"
+	echo "$mirror"
+}
+
 # Sources for apt: of the newer release, at the mirror of the installed one.
 binary_sources()
 {
 	local mirror suite
 
-	mirror=$(debian_suites | sed -n "s/^$(debian_codename) //p" | sed -n 1p)
-	[ -n "$mirror" ] || die "apt has no Debian mirror configured"
+	mirror=$(debian_mirror)
 	for suite in "$DEBIAN_RELEASE" "$DEBIAN_RELEASE-backports"; do
 		echo "deb [arch=amd64 signed-by=$DEBIAN_KEYRING] $mirror $suite main"
 	done
@@ -142,6 +151,29 @@ unpack()
 	for deb in "$tmp"/apt/archives/*.deb; do
 		dpkg -x "$deb" "$tmp/root"
 	done
+}
+
+# copy_driver_headers TO PACKAGE[=VERSION]: from a source package of DPDK, the headers
+# that drivers outside of its tree need and that Debian does not install.
+copy_driver_headers()
+{
+	local to=$1 from folder header
+
+	echo "${0##*/}: fetching the sources of $2" >&2
+	mkdir "$tmp/source"
+	(cd "$tmp/source" && in_apt -qq source "$2") || die "cannot get the sources of $2"
+	from=$(echo "$tmp"/source/*/)
+	for folder in lib/eal/include lib/ethdev drivers/bus/vdev; do
+		for header in "$from/$folder"/*.h; do
+			case ${header##*/} in
+			*_driver.h | ethdev_*.h) cp "$header" "$to/" ;;
+			esac
+		done
+	done
+	for header in ethdev_driver.h ethdev_vdev.h bus_vdev_driver.h dev_driver.h; do
+		[ -r "$to/$header" ] || die "the sources of DPDK have no $header where it is expected"
+	done
+	rm -rf "$tmp/source"
 }
 
 publish()

@@ -17,29 +17,10 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source-path=SCRIPTDIR source=debian-cache.sh
 . "$here/debian-cache.sh"
 
-# Folders of DPDK's tree whose driver headers are wanted.
-folders=(lib/eal/include lib/ethdev drivers/bus/vdev)
-
 # "PACKAGE VERSION" of the source, or nothing.
 source_package()
 {
 	dpkg-query -W -f '${source:Package} ${source:Version}\n' libdpdk-dev 2>/dev/null || true
-}
-
-copy_headers()
-{
-	local from=$1 folder header
-
-	for folder in "${folders[@]}"; do
-		for header in "$from/$folder"/*.h; do
-			case ${header##*/} in
-			*_driver.h | ethdev_*.h) cp "$header" "$tmp/" ;;
-			esac
-		done
-	done
-	for header in ethdev_driver.h ethdev_vdev.h bus_vdev_driver.h dev_driver.h; do
-		[ -r "$tmp/$header" ] || die "the sources of DPDK have no $header where it is expected"
-	done
 }
 
 fetch()
@@ -49,10 +30,7 @@ fetch()
 	lock_cache
 	[ ! -r "$CACHE/$name/ethdev_driver.h" ] || return 0 # another run was faster
 	begin "$name" source_sources
-	echo "${0##*/}: fetching the sources of $package $version" >&2
-	(cd "$tmp/root" && in_apt -qq source "$package=$version") ||
-		die "cannot get the sources of $package $version"
-	copy_headers "$(echo "$tmp"/root/*/)"
+	copy_driver_headers "$tmp" "$package=$version"
 	rm -rf "$tmp/root"
 	publish "$name"
 }
