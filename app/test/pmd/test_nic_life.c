@@ -353,6 +353,91 @@ test_mtu(void)
 	return TEST_SUCCESS;
 }
 
+static uint16_t
+shown_mtu(void)
+{
+	uint16_t mtu = 0;
+
+	rte_eth_dev_get_mtu(port.id, &mtu);
+	return mtu;
+}
+
+/* The port's MTU is what a guest is offered, whoever has said it last. */
+static int
+test_mtu_shown(void)
+{
+	const uint32_t at = offsetof(struct virtio_net_config, mtu);
+
+	DO(port_probe(&port, 0, ",mtu=9000"));
+	TEST_ASSERT_EQUAL(shown_mtu(), 9000, "%u", shown_mtu());
+	DO(port_start(&port, 1, NULL));
+	TEST_ASSERT_EQUAL(shown_mtu(), 9000, "%u", shown_mtu());
+	DO(rte_eth_dev_stop(port.id));
+	DO(port_start(&port, 1, &(struct rte_eth_conf){ .rxmode.mtu = 4000 }));
+	TEST_ASSERT_EQUAL(shown_mtu(), 4000, "%u", shown_mtu());
+	DO(guest_connect(&guest, port.path));
+	DO(guest_up(&guest, FEATURES, 1, 64));
+	TEST_ASSERT_EQUAL(guest_config(&guest, at, 2), 4000, "mtu");
+	return TEST_SUCCESS;
+}
+
+/* Whether the guest gets a frame; a tag to be inserted is not counted in len. */
+static int
+passes(uint32_t len, uint32_t seg_max, uint64_t flags, bool expected)
+{
+	const uint64_t before = port_xstat(&port, "tx_q0_too_long_drops");
+	struct virtio_net_hdr_v1 hdr;
+	struct rte_mbuf *m;
+	int got;
+
+	frame_fill(len, frame, len);
+	frame[12] = frame[13] = 0; /* no tag by chance */
+	m = frame_to_mbuf(frame, len, seg_max);
+	TEST_ASSERT_NOT_NULL(m, "mbuf");
+	m->ol_flags |= flags;
+	TEST_ASSERT_EQUAL(rte_eth_tx_burst(port.id, 0, &m, 1), 1, "%u", len);
+	got = guest_recv(&guest, 0, &hdr, frame);
+	if (flags != 0)
+		len += RTE_VLAN_HLEN;
+	TEST_ASSERT_EQUAL(got, expected ? (int)len : 0, "%u bytes: %d", len, got);
+	TEST_ASSERT_EQUAL(port_xstat(&port, "tx_q0_too_long_drops") - before, !expected, "count");
+	return TEST_SUCCESS;
+}
+
+/* Frames above the MTU that a driver has found are not passed on, tags not counted. */
+static int
+test_mtu_limit(void)
+{
+	const uint32_t most = RTE_ETHER_MTU + RTE_ETHER_HDR_LEN;
+
+	DO(port_up(&port, ",mtu=1500", 1));
+	DO(guest_connect(&guest, port.path));
+	DO(guest_up(&guest, FEATURES, 1, 64));
+	DO(guest_post_plain(&guest, 0, 4096, 32));
+	DO(passes(most, FRAME_MAX, 0, true));
+	DO(passes(most + 1, FRAME_MAX, 0, false));
+	DO(passes(most, 500, 0, true));
+	DO(passes(most + 1, 500, 0, false));
+	DO(passes(most, FRAME_MAX, RTE_MBUF_F_TX_VLAN, true));
+	DO(passes(most + 1, FRAME_MAX, RTE_MBUF_F_TX_VLAN, false));
+	/* that driver does not learn another one */
+	DO(rte_eth_dev_set_mtu(port.id, 3000));
+	DO(passes(most + 1, FRAME_MAX, 0, false));
+	/* the next one does, and one that does not look at it has no limit */
+	guest_disconnect(&guest);
+	DO(guest_connect(&guest, port.path));
+	DO(guest_up(&guest, FEATURES, 1, 64));
+	DO(guest_post_plain(&guest, 0, 4096, 32));
+	DO(passes(3000 + RTE_ETHER_HDR_LEN, FRAME_MAX, 0, true));
+	DO(passes(3000 + RTE_ETHER_HDR_LEN + 1, FRAME_MAX, 0, false));
+	guest_disconnect(&guest);
+	DO(guest_connect(&guest, port.path));
+	DO(guest_up(&guest, FEATURES & ~BIT(VIRTIO_NET_F_MTU), 1, 64));
+	DO(guest_post_plain(&guest, 0, 4096, 32));
+	DO(passes(3000 + RTE_ETHER_HDR_LEN + 1, FRAME_MAX, 0, true));
+	return TEST_SUCCESS;
+}
+
 /* ------------------------------------------------------------- killed processes */
 
 /* The other process: a guest that sends and receives until it is killed. */
@@ -489,6 +574,8 @@ static struct unit_test_suite suite = {
 		TEST_CASE_ST(setup, teardown, test_link),
 		TEST_CASE_ST(setup, teardown, test_modes),
 		TEST_CASE_ST(setup, teardown, test_mtu),
+		TEST_CASE_ST(setup, teardown, test_mtu_shown),
+		TEST_CASE_ST(setup, teardown, test_mtu_limit),
 		TEST_CASE_ST(setup, teardown, test_killed),
 		TEST_CASE_ST(setup, teardown, test_control_thread),
 		TEST_CASES_END()

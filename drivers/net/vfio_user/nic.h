@@ -90,7 +90,7 @@ enum nic_rx_cause {
 /** Causes of a queue that the port sends to. */
 enum nic_tx_cause {
 	NIC_TX_FILTERED, /**< the guest asked not to receive them */
-	NIC_TX_TOO_LONG, /**< no buffer of the guest has the room */
+	NIC_TX_TOO_LONG, /**< above the guest's MTU, or no buffer of it has the room */
 	NIC_TX_BAD_OFFLOAD, /**< offloads that the guest does not take, or that do not fit */
 	NIC_TX_NO_ROOM, /**< packets refused, as the guest offered no buffer */
 	NIC_TX_MERGED, /**< packets in more than one buffer */
@@ -139,6 +139,7 @@ struct nic_tx_queue {
 	struct rte_virtio_queue *vq; /**< as of a receive queue */
 	uint32_t epoch;
 	bool mergeable; /**< MRG_RXBUF; control thread, queue not live */
+	uint32_t max_len; /**< bytes of a packet without a tag; as mergeable */
 	bool fast_free; /**< all mbufs are of one pool, and nobody else has them */
 	uint64_t guest_offloads; /**< GUEST_* features in force; control thread */
 	const struct nic_filter *filter; /**< of the port */
@@ -173,6 +174,7 @@ struct nic {
 	bool live[2 * NIC_MAX_PAIRS + 1]; /**< virtqueues */
 	uint64_t features; /**< negotiated; 0: none */
 	uint64_t guest_offloads; /**< GUEST_* features in force */
+	uint32_t max_len; /**< bytes of an untagged packet that the driver's MTU allows */
 	struct nic_coalescing coalescing[2 * NIC_MAX_PAIRS]; /**< of virtqueues */
 	bool ticking; /**< an alarm is set */
 	bool announce; /**< the guest was asked to announce itself */
@@ -206,8 +208,10 @@ void nic_device_mac_set(struct nic *nic, const struct rte_ether_addr *addr);
  */
 void nic_device_mac_give(struct nic *nic, const struct rte_ether_addr *addr);
 
-/** Store a field of the configuration that the driver reads. Not locked. */
-void nic_device_config(struct nic *nic, size_t offset, const void *data, size_t len);
+/**
+ * Set the MTU that drivers find. Without the argument there is none. Not locked.
+ */
+void nic_device_mtu_set(struct nic *nic, uint16_t mtu);
 
 /** The guest has announced its address. Not locked. */
 void nic_device_announced(struct nic *nic);

@@ -202,6 +202,9 @@ features_ok(struct rte_virtio_dev *dev, uint64_t features, void *priv)
 		rte_virtio_queue_trap(rte_virtio_dev_queue(dev, i), i == ctrl);
 	pthread_mutex_lock(&nic->lock);
 	nic->features = features;
+	/* 5.1.4.1: longer ones must not be passed. The driver keeps what it finds now. */
+	nic->max_len = NIC_HAS(features, VIRTIO_NET_F_MTU) ?
+		(uint32_t)nic->conf.mtu + RTE_ETHER_HDR_LEN : NIC_MAX_PKT;
 	NIC_SET(nic->guest_offloads, features & NIC_GUEST_OFFLOADS);
 	NIC_SET(nic->filter.vlans_used, NIC_HAS(features, VIRTIO_NET_F_CTRL_VLAN));
 	pthread_mutex_unlock(&nic->lock);
@@ -265,8 +268,10 @@ attach_tx(struct nic *nic, uint16_t i)
 	NIC_SET(q->guest_offloads, nic->guest_offloads);
 	if (vq == q->vq)
 		return false;
-	if (vq != NULL)
+	if (vq != NULL) {
 		q->mergeable = NIC_HAS(nic->features, VIRTIO_NET_F_MRG_RXBUF);
+		q->max_len = nic->max_len;
+	}
 	__atomic_store_n(&q->vq, vq, __ATOMIC_RELEASE);
 	return true;
 }
@@ -339,10 +344,16 @@ config_set(struct nic *nic, size_t offset, const void *data, size_t len)
 }
 
 void
-nic_device_config(struct nic *nic, size_t offset, const void *data, size_t len)
+nic_device_mtu_set(struct nic *nic, uint16_t mtu)
 {
+	const uint16_t le = rte_cpu_to_le_16(mtu);
+
 	pthread_mutex_lock(&nic->lock);
-	config_set(nic, offset, data, len);
+	/* without the feature a driver does not look at it */
+	if (nic->conf.mtu != 0 && nic->conf.mtu != mtu) {
+		nic->conf.mtu = mtu;
+		config_set(nic, offsetof(struct virtio_net_config, mtu), &le, sizeof(le));
+	}
 	pthread_mutex_unlock(&nic->lock);
 }
 

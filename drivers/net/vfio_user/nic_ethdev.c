@@ -3,10 +3,8 @@
  */
 
 #include <errno.h>
-#include <stddef.h>
 #include <stdio.h>
 
-#include <rte_byteorder.h>
 #include <rte_malloc.h>
 #include <virtio_net_eth.h>
 
@@ -194,8 +192,8 @@ tx_done_cleanup(void *queue, uint32_t nb)
 static int
 configure(struct rte_eth_dev *eth)
 {
-	const struct nic *nic = nic_of(eth);
 	const uint16_t rx = eth->data->nb_rx_queues, tx = eth->data->nb_tx_queues;
+	struct nic *nic = nic_of(eth);
 
 	if (rx == 0 || tx == 0) {
 		NIC_LOG(ERR, "%s: %u receive and %u transmit queues: a guest needs both",
@@ -205,6 +203,10 @@ configure(struct rte_eth_dev *eth)
 	if (rx != tx)
 		NIC_LOG(NOTICE, "%s: %u receive and %u transmit queues: a guest gets %u pairs",
 			nic->name, rx, tx, RTE_MIN(rx, tx));
+	/* ethdev's default, for an application that says nothing: then the argument holds */
+	if (nic->conf.mtu != 0 && eth->data->mtu == RTE_ETHER_MTU)
+		eth->data->mtu = nic->conf.mtu;
+	nic_device_mtu_set(nic, eth->data->mtu);
 	return 0;
 }
 
@@ -273,14 +275,7 @@ close_port(struct rte_eth_dev *eth)
 static int
 mtu_set(struct rte_eth_dev *eth, uint16_t mtu)
 {
-	struct nic *nic = nic_of(eth);
-	const uint16_t le = rte_cpu_to_le_16(mtu);
-
-	/* without the feature a driver does not look at it */
-	if (nic->conf.mtu == 0)
-		return 0;
-	nic->conf.mtu = mtu;
-	nic_device_config(nic, offsetof(struct virtio_net_config, mtu), &le, sizeof(le));
+	nic_device_mtu_set(nic_of(eth), mtu);
 	return 0;
 }
 
@@ -386,6 +381,8 @@ nic_init(struct nic *nic, struct rte_eth_dev *eth, const struct nic_conf *conf)
 
 	eth->data->mac_addrs = &nic->mac_addr;
 	eth->data->numa_node = conf->numa;
+	if (conf->mtu != 0)
+		eth->data->mtu = conf->mtu;
 	eth->data->promiscuous = 1;
 	eth->data->all_multicast = 1;
 	eth->data->dev_link.link_duplex = RTE_ETH_LINK_FULL_DUPLEX;

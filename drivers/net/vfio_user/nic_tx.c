@@ -13,10 +13,10 @@
 
 /* Whether a packet is one segment that goes as it is into one buffer. */
 static inline bool
-is_plain(const struct rte_mbuf *m, const struct rte_virtio_buf *buf)
+is_plain(const struct rte_mbuf *m, const struct rte_virtio_buf *buf, uint32_t max_len)
 {
 	return likely(m->nb_segs == 1 && (m->ol_flags & NIC_TX_OFFLOADS) == 0 &&
-		      m->data_len + NIC_HDR_LEN <= buf->len &&
+		      m->data_len + NIC_HDR_LEN <= buf->len && m->data_len <= max_len &&
 		      buf->flags == RTE_VIRTIO_BUF_F_WRITE);
 }
 
@@ -38,6 +38,7 @@ static inline uint16_t
 plain_send(struct nic_tx_queue *q, struct rte_virtio_ring *ring, struct rte_mbuf **pkts,
 	   uint16_t nb, uint32_t *pushed)
 {
+	const uint32_t max_len = q->max_len;
 	struct rte_virtio_buf bufs[NIC_BURST];
 	uint32_t written[NIC_BURST];
 	uint64_t bytes = 0;
@@ -46,7 +47,7 @@ plain_send(struct nic_tx_queue *q, struct rte_virtio_ring *ring, struct rte_mbuf
 	found = rte_virtio_ring_pop_burst(ring, bufs, nb);
 	for (i = 0; i < found; i++)
 		rte_prefetch0_write(RTE_PTR_ADD(bufs[i].va, NIC_HDR_LEN));
-	for (i = 0; i < found && is_plain(pkts[i], &bufs[i]); i++) {
+	for (i = 0; i < found && is_plain(pkts[i], &bufs[i], max_len); i++) {
 		plain_header(bufs[i].va);
 		rte_memcpy(RTE_PTR_ADD(bufs[i].va, NIC_HDR_LEN),
 			   rte_pktmbuf_mtod(pkts[i], void *), pkts[i]->data_len);

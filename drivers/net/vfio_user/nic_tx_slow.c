@@ -120,6 +120,30 @@ room_push(struct rte_virtio_ring *ring, const struct room *room, uint32_t len)
 	}
 }
 
+/* Whether a packet is longer than the guest's MTU, which is that of what segments it. */
+static bool
+exceeds_mtu(const struct nic_tx_queue *q, const struct rte_mbuf *m)
+{
+	uint32_t max_len = q->max_len, at = 2 * RTE_ETHER_ADDR_LEN;
+	const void *field;
+	uint16_t type;
+
+	if (m->pkt_len <= max_len ||
+	    (m->ol_flags & (RTE_MBUF_F_TX_TCP_SEG | RTE_MBUF_F_TX_UDP_SEG)) != 0)
+		return false;
+	/* a tag, or two, are no part of what the MTU counts */
+	for (; at <= 2 * RTE_ETHER_ADDR_LEN + RTE_VLAN_HLEN; at += RTE_VLAN_HLEN) {
+		field = rte_pktmbuf_read(m, at, sizeof(type), &type);
+		if (field == NULL)
+			break;
+		memmove(&type, field, sizeof(type));
+		if (type != RTE_BE16(RTE_ETHER_TYPE_VLAN) && type != RTE_BE16(RTE_ETHER_TYPE_QINQ))
+			break;
+		max_len += RTE_VLAN_HLEN;
+	}
+	return m->pkt_len > max_len;
+}
+
 /* 0, or the errno of room_take() or of nic_offload_to_guest(); nothing is taken then. */
 static int
 packet_send(struct nic_tx_queue *q, struct rte_virtio_ring *ring, const struct rte_mbuf *m,
@@ -133,7 +157,7 @@ packet_send(struct nic_tx_queue *q, struct rte_virtio_ring *ring, const struct r
 	ret = nic_offload_to_guest(q, m, &offload);
 	if (ret < 0)
 		return ret;
-	ret = m->pkt_len > NIC_MAX_PKT ? -EMSGSIZE :
+	ret = m->pkt_len > NIC_MAX_PKT || exceeds_mtu(q, m) ? -EMSGSIZE :
 		room_take(q, ring, m->pkt_len + NIC_HDR_LEN, &room);
 	if (ret < 0) {
 		rte_virtio_ring_rewind(ring, room.slots);
