@@ -8,49 +8,18 @@
  * comes twice or out of turn is an error.
  */
 #include <arpa/inet.h>
-#include <errno.h>
 #include <net/if.h>
 #include <netpacket/packet.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <sys/socket.h>
-#include <sys/time.h>
 #include <unistd.h>
 
+#include "../common.h"
 #include "../frame.h"
 
-#define TIMEOUT 20 /* seconds without progress */
 #define BUFFER (1 << 20)
-
-static void __attribute__((noreturn, format(printf, 1, 2)))
-fail(const char *format, ...)
-{
-	va_list ap;
-
-	va_start(ap, format);
-	fputs("frames: ", stderr);
-	vfprintf(stderr, format, ap);
-	va_end(ap);
-	fputc('\n', stderr);
-	exit(1);
-}
-
-static uint64_t
-number(const char *text)
-{
-	char *end;
-	unsigned long long value = strtoull(text, &end, 0);
-
-	if (end == text || *end != '\0')
-		fail("not a number: %s", text);
-	return value;
-}
 
 static int
 open_interface(const char *name)
 {
-	struct timeval limit = { .tv_sec = TIMEOUT };
 	struct sockaddr_ll address = {
 		.sll_family = AF_PACKET,
 		.sll_protocol = htons(FRAME_ETHERTYPE),
@@ -60,9 +29,9 @@ open_interface(const char *name)
 
 	if (fd < 0 || address.sll_ifindex == 0)
 		fail("%s: %s", name, strerror(errno));
+	limit_time(fd);
 	/* Room for a whole window of the largest frames. */
 	if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)) != 0 ||
-	    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)) != 0 ||
 	    bind(fd, (struct sockaddr *)&address, sizeof(address)) != 0)
 		fail("%s: %s", name, strerror(errno));
 	return fd;
@@ -159,9 +128,7 @@ main(int argc, char **argv)
 		fail("no length of frames: %s", argv[5]);
 	fd = open_interface(argv[1]);
 	if (strcmp(argv[2], "receive") == 0) {
-		/* From now on nothing is lost. */
-		puts("listening");
-		fflush(stdout);
+		say_listening();
 		do_receive(fd, seed, count, max);
 	} else if (strcmp(argv[2], "send") == 0) {
 		do_send(fd, seed, count, max);

@@ -8,22 +8,16 @@
  * number of those that were right; the sender fails if that is not all.
  */
 #include <arpa/inet.h>
-#include <errno.h>
 #include <netinet/in.h>
-#include <stdarg.h>
 #include <stdbool.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "../common.h"
 #include "../pattern.h"
 
 #define CHUNK (64 << 10)
 #define CHUNK_WORDS (CHUNK / sizeof(uint64_t))
-#define TIMEOUT 20 /* seconds without progress */
 
 struct address {
 	union {
@@ -33,30 +27,6 @@ struct address {
 	};
 	socklen_t len;
 };
-
-static void __attribute__((noreturn, format(printf, 1, 2)))
-fail(const char *format, ...)
-{
-	va_list ap;
-
-	va_start(ap, format);
-	fputs("stream: ", stderr);
-	vfprintf(stderr, format, ap);
-	va_end(ap);
-	fputc('\n', stderr);
-	exit(1);
-}
-
-static uint64_t
-number(const char *text)
-{
-	char *end;
-	unsigned long long value = strtoull(text, &end, 0);
-
-	if (end == text || *end != '\0')
-		fail("not a number: %s", text);
-	return value;
-}
 
 static struct address
 parse_address(const char *text, uint64_t port)
@@ -80,17 +50,6 @@ parse_address(const char *text, uint64_t port)
 	return a;
 }
 
-/* The peer may be gone: nothing is waited for without end. */
-static void
-limit_time(int fd)
-{
-	struct timeval limit = { .tv_sec = TIMEOUT };
-
-	if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)) != 0 ||
-	    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit)) != 0)
-		fail("setsockopt: %s", strerror(errno));
-}
-
 static int
 open_listening(const struct address *a)
 {
@@ -102,8 +61,7 @@ open_listening(const struct address *a)
 	limit_time(listening);
 	if (bind(listening, &a->any, a->len) != 0 || listen(listening, 1) != 0)
 		fail("listen: %s", strerror(errno));
-	puts("listening");
-	fflush(stdout);
+	say_listening();
 	fd = accept(listening, NULL, NULL);
 	if (fd < 0)
 		fail("accept: %s", strerror(errno));
