@@ -33,10 +33,23 @@ def program():
     return found
 
 
+class Runtime:
+    """What EAL keeps in the file system while an application runs, and leaves there."""
+
+    def __init__(self, prefix):
+        parent = "/var/run" if os.geteuid() == 0 else os.environ.get("XDG_RUNTIME_DIR", "/tmp")
+        self.folder = os.path.join(parent, "dpdk", prefix)
+
+    def stop(self):
+        """Remove it: the application has ended before, for what began later is stopped first."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
 def eal(lab, name, memory=256):
-    """The EAL options of any application in a lab."""
-    return ["--no-huge", "-m", str(memory), "--no-pci", "--no-telemetry", "--file-prefix",
-            "%s-%d-%s" % (os.path.basename(lab.folder), len(lab.processes), name)]
+    """The EAL options of any application in a lab, which is to be added next."""
+    prefix = "%s-%d-%s" % (os.path.basename(lab.folder), len(lab.processes), name)
+    lab.add(Runtime(prefix))
+    return ["--no-huge", "-m", str(memory), "--no-pci", "--no-telemetry", "--file-prefix", prefix]
 
 
 class Testpmd:
