@@ -17,6 +17,9 @@ Result = collections.namedtuple("Result", "rc text")
 
 LIMIT = vu.LIMIT
 
+#: Where the server's region has accesses that are answered later.
+PENDING = 0x100
+
 #: Any of these on stderr fails the test.
 SANITIZER = ("ERROR: AddressSanitizer", "ERROR: LeakSanitizer",
              "WARNING: ThreadSanitizer", "runtime error:")
@@ -27,6 +30,11 @@ def data_text(data):
     if len(data) > 64:
         return f"crc32:{len(data)}:{zlib.crc32(data):08x}"
     return data.hex()
+
+
+def version():
+    """The first message of a client."""
+    return vu.message(vu.VERSION, vu.p_version(vu.caps_json(vu.CAPS)), mid=1)
 
 
 def wait_for(condition, timeout=LIMIT, what="condition"):
