@@ -7,6 +7,7 @@
 
 #include <rte_memcpy.h>
 #include <rte_prefetch.h>
+#include <virtio_net_vlan.h>
 
 #include "nic_moderation.h"
 #include "nic_offload.h"
@@ -290,15 +291,8 @@ vlans_strip(struct rte_mbuf **pkts, uint16_t nb)
 {
 	uint16_t i;
 
-	for (i = 0; i < nb; i++) {
-		/* rte_vlan_strip() does not look at the length */
-		if (pkts[i]->data_len < RTE_ETHER_HDR_LEN + RTE_VLAN_HLEN ||
-		    rte_vlan_strip(pkts[i]) < 0 || pkts[i]->packet_type == 0)
-			continue;
-		/* these were of the tagged one */
-		pkts[i]->packet_type &= ~RTE_PTYPE_L2_MASK;
-		pkts[i]->l2_len -= RTE_VLAN_HLEN;
-	}
+	for (i = 0; i < nb; i++)
+		virtio_net_vlan_strip(pkts[i]);
 }
 
 uint16_t
