@@ -257,7 +257,7 @@ close_port(struct rte_eth_dev *eth)
 
 	if (rte_eal_process_type() != RTE_PROC_PRIMARY)
 		return 0;
-	nic_telemetry_remove(nic);
+	virtio_net_tel_remove(&nic_tel, eth);
 	nic_intr_fini(nic);
 	if (nic->dev != NULL)
 		nic_device_stop(nic);
@@ -410,7 +410,7 @@ probe(struct rte_vdev_device *vdev)
 	if (eth == NULL)
 		return -ENOMEM;
 	nic_init(eth->data->dev_private, eth, &conf);
-	nic_telemetry_add(eth->data->dev_private);
+	virtio_net_tel_add(&nic_tel, eth);
 	rte_eth_dev_probing_finish(eth);
 	return 0;
 }

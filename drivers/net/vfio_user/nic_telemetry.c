@@ -8,7 +8,6 @@
 #include <stdio.h>
 
 #include <virtio_net_dpdk.h>
-#include <virtio_net_telemetry.h>
 
 #include "nic.h"
 #include "nic_telemetry.h"
@@ -16,26 +15,14 @@
 /** Virtqueues of which an answer tells: it has a limit of 16 KiB. */
 #define MAX_VQS 65u
 
-static struct virtio_net_tel ports = VIRTIO_NET_TEL_INIT;
-
-void
-nic_telemetry_add(struct nic *nic)
-{
-	virtio_net_tel_add(&ports, nic->eth);
-}
-
-void
-nic_telemetry_remove(struct nic *nic)
-{
-	virtio_net_tel_remove(&ports, nic->eth);
-}
+struct virtio_net_tel nic_tel = VIRTIO_NET_TEL_INIT;
 
 static int
 handle_list(const char *cmd, const char *params, struct rte_tel_data *d)
 {
 	RTE_SET_USED(cmd);
 	RTE_SET_USED(params);
-	return virtio_net_tel_list(&ports, d);
+	return virtio_net_tel_list(&nic_tel, d);
 }
 
 static void
@@ -102,7 +89,7 @@ static int
 handle_info(const char *cmd, const char *params, struct rte_tel_data *d)
 {
 	RTE_SET_USED(cmd);
-	return virtio_net_tel_info(&ports, params, d, describe);
+	return virtio_net_tel_info(&nic_tel, params, d, describe);
 }
 
 RTE_INIT(nic_telemetry_init)

@@ -7,15 +7,11 @@
 
 /**
  * @file
- * What telemetry tells of ports
+ * What telemetry tells of ports: of those that were added
  */
 
-#include "nic.h"
+#include <virtio_net_telemetry.h>
 
-/** Tell of a port, from now on. */
-void nic_telemetry_add(struct nic *nic);
-
-/** No answer refers to the port any more. */
-void nic_telemetry_remove(struct nic *nic);
+extern struct virtio_net_tel nic_tel;
 
 #endif /* NIC_TELEMETRY_H */

@@ -344,7 +344,7 @@ release(struct vnic_port *port)
 	struct rte_eth_dev *eth = port->eth;
 	uint16_t i;
 
-	vnic_telemetry_remove(port);
+	virtio_net_tel_remove(&vnic_tel, eth);
 	vnic_thread_remove(port);
 	for (i = 0; i < eth->data->nb_rx_queues && eth->data->rx_queues != NULL; i++)
 		rx_queue_release(eth, i);
@@ -530,7 +530,7 @@ create(struct rte_vdev_device *vdev, const struct vnic_conf *conf)
 	eth->rx_queue_count = vnic_desc_rx_count;
 	eth->rx_descriptor_status = vnic_desc_rx_status;
 	eth->tx_descriptor_status = vnic_desc_tx_status;
-	vnic_telemetry_add(port);
+	virtio_net_tel_add(&vnic_tel, eth);
 	rte_eth_dev_probing_finish(eth);
 	return 0;
 }

@@ -8,7 +8,6 @@
 #include <stdio.h>
 
 #include <virtio_net_dpdk.h>
-#include <virtio_net_telemetry.h>
 
 #include "vnic.h"
 #include "vnic_desc.h"
@@ -17,26 +16,14 @@
 /** Queues of a direction of which an answer tells: it has a limit of 16 KiB. */
 #define MAX_QUEUES 32u
 
-static struct virtio_net_tel ports = VIRTIO_NET_TEL_INIT;
-
-void
-vnic_telemetry_add(struct vnic_port *port)
-{
-	virtio_net_tel_add(&ports, port->eth);
-}
-
-void
-vnic_telemetry_remove(struct vnic_port *port)
-{
-	virtio_net_tel_remove(&ports, port->eth);
-}
+struct virtio_net_tel vnic_tel = VIRTIO_NET_TEL_INIT;
 
 static int
 handle_list(const char *cmd, const char *params, struct rte_tel_data *d)
 {
 	RTE_SET_USED(cmd);
 	RTE_SET_USED(params);
-	return virtio_net_tel_list(&ports, d);
+	return virtio_net_tel_list(&vnic_tel, d);
 }
 
 static void
@@ -132,7 +119,7 @@ static int
 handle_info(const char *cmd, const char *params, struct rte_tel_data *d)
 {
 	RTE_SET_USED(cmd);
-	return virtio_net_tel_info(&ports, params, d, describe);
+	return virtio_net_tel_info(&vnic_tel, params, d, describe);
 }
 
 RTE_INIT(vnic_telemetry_init)

@@ -7,15 +7,11 @@
 
 /**
  * @file
- * What telemetry tells of ports
+ * What telemetry tells of ports: of those that were added
  */
 
-struct vnic_port;
+#include <virtio_net_telemetry.h>
 
-/** Tell of a port, from now on. */
-void vnic_telemetry_add(struct vnic_port *port);
-
-/** No answer refers to the port any more. One that was not added is ignored. */
-void vnic_telemetry_remove(struct vnic_port *port);
+extern struct virtio_net_tel vnic_tel;
 
 #endif /* VNIC_TELEMETRY_H */
