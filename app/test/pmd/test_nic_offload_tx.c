@@ -410,6 +410,21 @@ test_too_long(void)
 
 /* ------------------------------------------------------------------------ VLANs */
 
+/* The packet, which a tag can be inserted into: its first segment has both addresses. */
+static struct rte_mbuf *
+to_be_tagged(void)
+{
+	struct rte_mbuf *m = to_mbuf(l4_flag() | RTE_MBUF_F_TX_VLAN);
+
+	while (m != NULL && m->data_len < 2 * RTE_ETHER_ADDR_LEN) {
+		rte_pktmbuf_free(m);
+		m = to_mbuf(l4_flag() | RTE_MBUF_F_TX_VLAN);
+	}
+	if (m != NULL)
+		m->vlan_tci = 0x2064;
+	return m;
+}
+
 static int
 test_vlan_insert(void)
 {
@@ -420,8 +435,7 @@ test_vlan_insert(void)
 		seg_max = i & 1 ? 40 : UINT32_MAX;
 		packet = (struct packet){ .payload = 1000, .v6 = i & 2 };
 		packet_make(&packet, PACKET_PSEUDO);
-		m = to_mbuf(l4_flag() | RTE_MBUF_F_TX_VLAN);
-		m->vlan_tci = 0x2064;
+		m = to_be_tagged();
 		TEST_ASSERT_EQUAL(through(m), (int)packet.len + 4, "length");
 		packet.vlan = true;
 		packet_make(&packet, PACKET_PSEUDO);
