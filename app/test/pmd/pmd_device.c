@@ -119,6 +119,20 @@ written(struct pmd_device *d, uint16_t pair, uint32_t len, uint32_t room)
 	return len;
 }
 
+/* All buffers of a frame by the element of the last one, full as those before are. */
+static void
+push_batch(const struct pmd_device *d, struct rte_virtio_ring *ring,
+	   const struct rte_virtio_chain *chains, uint16_t nb, uint32_t written)
+{
+	rte_virtio_ring_push(ring, chains[nb - 1].id, nb, written);
+	if ((rte_virtio_dev_features(d->dev) >> VIRTIO_F_RING_PACKED & 1) != 0)
+		return;
+	/* there the library moves on by one */
+	ring->used += nb - 1;
+	ring->pending += nb - 1;
+	ring->in_flight -= nb - 1;
+}
+
 /* Into as many buffers as it takes; a frame that does not fit is dropped. */
 static void
 give_frame(struct pmd_device *d, uint16_t pair, struct rte_virtio_ring *ring,
@@ -127,6 +141,8 @@ give_frame(struct pmd_device *d, uint16_t pair, struct rte_virtio_ring *ring,
 	struct rte_virtio_seg segs[MAX_SEGS];
 	struct rte_virtio_chain chains[MAX_SEGS];
 	const bool merge = (rte_virtio_dev_features(d->dev) >> VIRTIO_NET_F_MRG_RXBUF & 1) != 0;
+	const bool batch = d->conf.batch &&
+		(rte_virtio_dev_features(d->dev) >> VIRTIO_F_IN_ORDER & 1) != 0;
 	const uint16_t max = merge ? MAX_SEGS : 1;
 	uint32_t done = 0, slots = 0, part;
 	uint16_t nb, i, id;
@@ -145,6 +161,11 @@ give_frame(struct pmd_device *d, uint16_t pair, struct rte_virtio_ring *ring,
 	for (i = 0, done = 0; i < nb; i++, done += part) {
 		part = rte_virtio_chain_write(&chains[i], 0, frame->bytes + done,
 					      frame->len - done);
+		if (batch) {
+			if (i + 1 == nb)
+				push_batch(d, ring, chains, nb, part);
+			continue;
+		}
 		id = is_evil(d, pair, PMD_EVIL_RX_ID) ? ring->size + 7 : chains[i].id;
 		rte_virtio_ring_push(ring, id, chains[i].slots,
 				     written(d, pair, part, chains[i].write_len));

@@ -51,6 +51,7 @@ struct pmd_device_conf {
 	uint32_t flags; /**< RTE_VIRTIO_DEV_F_* */
 	bool silent; /**< answers no command */
 	bool refuse; /**< refuses all of them */
+	bool batch; /**< uses the buffers of a frame by one element, if in order */
 };
 
 /** A command as it came. */

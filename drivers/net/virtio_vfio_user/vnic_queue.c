@@ -217,6 +217,7 @@ vnic_queue_reset(struct vnic_queue *q, uint64_t features)
 	q->ids_get = q->ids_put = 0;
 	q->nb_free = q->size;
 	q->nb_bufs = q->nb_odd = 0;
+	__atomic_store_n(&q->nb_batch, 0, __ATOMIC_RELAXED);
 	q->avail = q->used = 0;
 	q->avail_flags = VNIC_PACKED_F_AVAIL;
 	q->used_flags = VNIC_PACKED_F_BOTH;
@@ -284,6 +285,8 @@ vnic_queue_pending(const struct vnic_queue *q)
 {
 	uint16_t flags;
 
+	if (__atomic_load_n(&q->nb_batch, __ATOMIC_RELAXED) != 0)
+		return true;
 	if (!q->packed)
 		return rte_le_to_cpu_16(__atomic_load_n(&q->split.used->idx, __ATOMIC_ACQUIRE)) !=
 			q->used;

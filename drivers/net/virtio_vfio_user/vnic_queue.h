@@ -136,6 +136,9 @@ struct vnic_queue {
 	/* Rx: a packet of which buffers are missing, or NULL. */
 	struct rte_mbuf *head, *tail;
 	uint16_t nb_missing;
+	/* Rx, in order: used buffers that one element stood for and no burst has taken. */
+	uint16_t nb_batch;
+	uint32_t batch_len; /**< bytes of the last one; those before it are full */
 	uint32_t buf_len; /**< Rx: bytes of a buffer with its header */
 	uint32_t buf_offset; /**< Rx: from an mbuf to its header; 0: it varies */
 	uint16_t port_id;

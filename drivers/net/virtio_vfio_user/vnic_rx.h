@@ -148,10 +148,33 @@ vnic_rx_packet(struct vnic_queue *q, const struct vnic_used *used)
 }
 
 /**
+ * Whether an element, the i-th one that is looked at, stands for more than the oldest
+ * buffer. In order it may: its id is that of the last buffer of a batch, and those
+ * before it are full (virtio 1.2, 2.7.9 and 2.8.9).
+ */
+static inline bool
+vnic_rx_is_batch(const struct vnic_queue *q, uint32_t id, uint16_t i)
+{
+	return unlikely(q->in_order && id != (uint16_t)((q->ids_put + i) & q->mask));
+}
+
+/**
+ * Take an element that stands for a batch, which begins with the oldest buffer.
+ *
+ * @param ready
+ *   Buffers that may be used.
+ * @return
+ *   Buffers of the batch; 0: the ring is broken.
+ */
+uint16_t vnic_rx_batch_begin(struct vnic_queue *q, const struct vnic_used *last, uint16_t ready);
+/** Take up to nb buffers of the batch. */
+uint16_t vnic_rx_batch_take(struct vnic_queue *q, struct vnic_used *used, uint16_t nb);
+
+/**
  * Receive a burst.
  *
  * @param gather
- *   Takes up to nb used buffers of the ring; inlined.
+ *   Takes up to nb used buffers of the ring, or the first ones of a batch; inlined.
  */
 static inline uint16_t
 vnic_rx_burst(struct vnic_queue *q, struct rte_mbuf **pkts, uint16_t nb,
@@ -162,7 +185,14 @@ vnic_rx_burst(struct vnic_queue *q, struct rte_mbuf **pkts, uint16_t nb,
 	struct rte_mbuf *m;
 	uint64_t bytes = 0;
 
-	while (done < nb && (nb_used = gather(q, used, RTE_MIN(nb - done, (int)VNIC_BURST))) != 0) {
+	while (done < nb) {
+		nb_used = RTE_MIN(nb - done, (int)VNIC_BURST);
+		if (unlikely(q->nb_batch != 0))
+			nb_used = vnic_rx_batch_take(q, used, nb_used);
+		else
+			nb_used = gather(q, used, nb_used);
+		if (nb_used == 0)
+			break;
 		q->nb_bufs -= nb_used;
 		q->nb_free += nb_used;
 		for (i = 0; i < nb_used; i++)

@@ -4,6 +4,21 @@
 
 #include "vnic_rx.h"
 
+/* The element of a batch is followed by none for the other buffers. */
+static __rte_noinline uint16_t
+gather_batch(struct vnic_queue *q, struct vnic_used *used, uint16_t nb)
+{
+	uint32_t at = q->used;
+
+	at += vnic_rx_batch_begin(q, &used[0], q->nb_bufs);
+	if (at >= q->size) {
+		at -= q->size;
+		q->used_flags ^= VNIC_PACKED_F_BOTH;
+	}
+	__atomic_store_n(&q->used, (uint16_t)at, __ATOMIC_RELAXED);
+	return vnic_rx_batch_take(q, used, nb);
+}
+
 static inline uint16_t
 gather(struct vnic_queue *q, struct vnic_used *used, uint16_t nb)
 {
@@ -18,6 +33,11 @@ gather(struct vnic_queue *q, struct vnic_used *used, uint16_t nb)
 			break;
 		used[i].id = rte_le_to_cpu_16(__atomic_load_n(&desc->id, __ATOMIC_RELAXED));
 		used[i].len = rte_le_to_cpu_32(__atomic_load_n(&desc->len, __ATOMIC_RELAXED));
+		if (vnic_rx_is_batch(q, used[i].id, i)) {
+			if (i == 0)
+				return gather_batch(q, used, nb);
+			break; /* next time */
+		}
 		if (unlikely(++at == q->size)) {
 			at = 0;
 			expected ^= VNIC_PACKED_F_BOTH;

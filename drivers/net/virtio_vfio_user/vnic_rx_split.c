@@ -4,6 +4,16 @@
 
 #include "vnic_rx.h"
 
+/* What is behind the element of a batch was not written for the other buffers. */
+static __rte_noinline uint16_t
+gather_batch(struct vnic_queue *q, struct vnic_used *used, uint16_t nb, uint16_t ready)
+{
+	const uint16_t batch = vnic_rx_batch_begin(q, &used[0], ready);
+
+	__atomic_store_n(&q->used, q->used + batch, __ATOMIC_RELAXED);
+	return vnic_rx_batch_take(q, used, nb);
+}
+
 static inline uint16_t
 gather(struct vnic_queue *q, struct vnic_used *used, uint16_t nb)
 {
@@ -21,9 +31,14 @@ gather(struct vnic_queue *q, struct vnic_used *used, uint16_t nb)
 		elem = &q->split.used->ring[(q->used + i) & q->mask];
 		used[i].id = rte_le_to_cpu_32(__atomic_load_n(&elem->id, __ATOMIC_RELAXED));
 		used[i].len = rte_le_to_cpu_32(__atomic_load_n(&elem->len, __ATOMIC_RELAXED));
+		if (vnic_rx_is_batch(q, used[i].id, i)) {
+			if (i == 0)
+				return gather_batch(q, used, nb, ready);
+			break; /* next time */
+		}
 	}
-	__atomic_store_n(&q->used, q->used + nb, __ATOMIC_RELAXED);
-	return nb;
+	__atomic_store_n(&q->used, q->used + i, __ATOMIC_RELAXED);
+	return i;
 }
 
 static inline void
