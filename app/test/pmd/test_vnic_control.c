@@ -252,6 +252,62 @@ test_announce(void)
 	return TEST_SUCCESS;
 }
 
+/* Frames of a pool of their own come back in mbufs of the queue's, which has no others. */
+static int
+echo_from(struct rte_mempool *pool, uint16_t nb)
+{
+	struct rte_mbuf *m;
+
+	for (; nb != 0; nb--) {
+		m = rte_pktmbuf_alloc(pool);
+		TEST_ASSERT_NOT_NULL(m, "mbufs");
+		memset(rte_pktmbuf_append(m, 60), 0, 60);
+		WAIT_FOR(rte_eth_tx_burst(port.id, 0, &m, 1) == 1);
+		WAIT_FOR(rte_eth_rx_burst(port.id, 0, &m, 1) == 1);
+		TEST_ASSERT_EQUAL(m->pool, pmd_pool, "%u frames left", nb);
+		rte_pktmbuf_free(m);
+	}
+	return TEST_SUCCESS;
+}
+
+/* Of all mbufs that are sent, the announcement alone is not of the application's pool. */
+static int
+announce_between(struct rte_mempool *pool, const char *args)
+{
+	static const struct rte_eth_conf conf = {
+		.txmode.offloads = RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE,
+	};
+	const rte_le16_t status = rte_cpu_to_le_16(VIRTIO_NET_S_LINK_UP | VIRTIO_NET_S_ANNOUNCE);
+
+	DO(attach(args, 1, &conf));
+	DO(rte_virtio_dev_config_set(device.dev, offsetof(struct virtio_net_config, status),
+				     &status, sizeof(status)));
+	WAIT_FOR(pmd_device_command(&device, VIRTIO_NET_CTRL_ANNOUNCE,
+				    VIRTIO_NET_CTRL_ANNOUNCE_ACK) != NULL);
+	DO(echo_from(pool, 1000));
+	WAIT_FOR(rte_eth_tx_done_cleanup(port.id, 0, 0) == 0 && rte_mempool_in_use_count(pool) == 0);
+	teardown();
+	TEST_ASSERT_EQUAL(pmd_mbufs_used(), 0, "%s", args);
+	return TEST_SUCCESS;
+}
+
+static int
+test_announce_fast_free(void)
+{
+	struct rte_mempool *pool = rte_pktmbuf_pool_create("other", 511, 32, 0,
+							   RTE_MBUF_DEFAULT_BUF_SIZE,
+							   SOCKET_ID_ANY);
+	int ret;
+
+	TEST_ASSERT_NOT_NULL(pool, "pool");
+	ret = announce_between(pool, ",packed_vq=0");
+	if (ret == TEST_SUCCESS)
+		ret = announce_between(pool, ",packed_vq=1");
+	teardown();
+	rte_mempool_free(pool);
+	return ret;
+}
+
 /* A queue sleeps until its card has a frame for it. */
 static int
 sleep_on(const char *args, uint16_t queue)
@@ -382,6 +438,7 @@ static struct unit_test_suite suite = {
 		TEST_CASE_ST(setup, teardown, test_negotiation),
 		TEST_CASE_ST(setup, teardown, test_link),
 		TEST_CASE_ST(setup, teardown, test_announce),
+		TEST_CASE_ST(setup, teardown, test_announce_fast_free),
 		TEST_CASE_ST(setup, teardown, test_interrupts),
 		TEST_CASE_ST(setup, teardown, test_doorbells),
 		TEST_CASE_ST(setup, teardown, test_arguments),

@@ -265,9 +265,14 @@ vnic_tx_announce(struct vnic_queue *q, struct vnic_tx_burst *burst,
 		 const struct vnic_tx_ops *ops)
 {
 	struct rte_mbuf *m = q->nb_free == 0 ? NULL : vnic_announce_frame(q);
+	const uint16_t id = q->ids[q->ids_get & q->mask];
 
-	if (m != NULL)
-		ops->plain(q, burst, m, vnic_addr(vnic_tx_push(q, m)));
+	if (m == NULL)
+		return;
+	ops->plain(q, burst, m, vnic_addr(vnic_tx_push(q, m)));
+	/* it is of another pool than what the application sends */
+	q->slots[id] |= VNIC_TX_ODD;
+	q->nb_odd++;
 }
 
 /** Put the first packets into a ring if they are plain; their number. */
@@ -277,7 +282,7 @@ vnic_tx_run(struct vnic_queue *q, struct vnic_tx_burst *burst, struct rte_mbuf *
 {
 	uint16_t done = 0, part, wanted;
 
-	if (unlikely(!q->in_order))
+	if (unlikely(!q->in_order || !vnic_queue_is_live(q)))
 		return 0;
 	nb = RTE_MIN(nb, q->nb_free);
 	while (done < nb) {
