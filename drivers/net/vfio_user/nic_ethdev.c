@@ -45,7 +45,7 @@ infos_get(struct rte_eth_dev *eth, struct rte_eth_dev_info *info)
 	info->min_mtu = NIC_MIN_MTU;
 	info->max_mtu = NIC_MAX_MTU;
 	info->rx_offload_capa = nic_offload_rx_capa(conf);
-	info->rx_queue_offload_capa = info->rx_offload_capa;
+	info->rx_queue_offload_capa = info->rx_offload_capa & ~NIC_RX_PORT_OFFLOADS;
 	info->tx_offload_capa = nic_offload_tx_capa(conf);
 	info->tx_queue_offload_capa = info->tx_offload_capa;
 	/* the guest's driver chooses the size of rings, up to queue_size */
@@ -178,6 +178,27 @@ tx_queue_setup(struct rte_eth_dev *eth, uint16_t i, uint16_t nb_desc, unsigned i
 	return 0;
 }
 
+/* The guest's driver chooses the size of rings: this is the largest. */
+static void
+rx_queue_info(struct rte_eth_dev *eth, uint16_t i, struct rte_eth_rxq_info *info)
+{
+	const struct nic *nic = nic_of(eth);
+
+	info->mp = nic->rx[i]->pool;
+	info->nb_desc = nic->conf.queue_size;
+	info->scattered_rx = 1;
+	info->rx_buf_size = nic->rx[i]->room;
+	info->conf.offloads = eth->data->dev_conf.rxmode.offloads;
+}
+
+static void
+tx_queue_info(struct rte_eth_dev *eth, uint16_t i, struct rte_eth_txq_info *info)
+{
+	RTE_SET_USED(i);
+	info->nb_desc = nic_of(eth)->conf.queue_size;
+	info->conf.offloads = eth->data->dev_conf.txmode.offloads;
+}
+
 /* Packets are copied: no mbuf is kept. */
 static int
 tx_done_cleanup(void *queue, uint32_t nb)
@@ -210,6 +231,22 @@ configure(struct rte_eth_dev *eth)
 	return 0;
 }
 
+/* Applications that ask for a queue's information look at it: testpmd, for one. */
+static void
+queue_states_set(struct rte_eth_dev *eth, uint8_t state)
+{
+	memset(eth->data->rx_queue_state, state, eth->data->nb_rx_queues);
+	memset(eth->data->tx_queue_state, state, eth->data->nb_tx_queues);
+}
+
+static eth_rx_burst_t
+rx_burst_of(const struct rte_eth_dev *eth)
+{
+	const uint64_t offloads = eth->data->dev_conf.rxmode.offloads;
+
+	return (offloads & RTE_ETH_RX_OFFLOAD_IPV4_CKSUM) != 0 ? nic_rx_ip_burst : nic_rx_burst;
+}
+
 static int
 start(struct rte_eth_dev *eth)
 {
@@ -230,6 +267,8 @@ start(struct rte_eth_dev *eth)
 	ret = nic_intr_start(nic);
 	if (ret < 0)
 		return ret;
+	eth->rx_pkt_burst = rx_burst_of(eth);
+	queue_states_set(eth, RTE_ETH_QUEUE_STATE_STARTED);
 	nic_device_link(nic, true);
 	return 0;
 }
@@ -241,6 +280,7 @@ stop(struct rte_eth_dev *eth)
 	uint16_t i;
 
 	eth->data->dev_started = 0;
+	queue_states_set(eth, RTE_ETH_QUEUE_STATE_STOPPED);
 	nic_device_link(nic, false);
 	nic_intr_stop(nic);
 	for (i = 0; i < eth->data->nb_rx_queues; i++)
@@ -332,6 +372,8 @@ static const struct eth_dev_ops ops = {
 	.tx_queue_release = tx_queue_release,
 	.rx_queue_intr_enable = nic_rx_intr_enable,
 	.rx_queue_intr_disable = nic_rx_intr_disable,
+	.rxq_info_get = rx_queue_info,
+	.txq_info_get = tx_queue_info,
 	.tx_done_cleanup = tx_done_cleanup,
 	.link_update = virtio_net_link_known,
 	.mtu_set = mtu_set,

@@ -15,11 +15,13 @@
 #include <virtio_net_csum.h>
 
 #include "nic_offload.h"
+#include "nic_rxtx.h"
 
 uint64_t
 nic_offload_rx_capa(const struct nic_conf *conf)
 {
-	uint64_t capa = RTE_ETH_RX_OFFLOAD_SCATTER | RTE_ETH_RX_OFFLOAD_VLAN_STRIP;
+	uint64_t capa = RTE_ETH_RX_OFFLOAD_SCATTER | RTE_ETH_RX_OFFLOAD_VLAN_STRIP |
+		NIC_RX_PORT_OFFLOADS;
 
 	if (conf->csum)
 		capa |= RTE_ETH_RX_OFFLOAD_TCP_CKSUM | RTE_ETH_RX_OFFLOAD_UDP_CKSUM;
@@ -333,4 +335,12 @@ nic_tx_prepare(void *queue, struct rte_mbuf **pkts, uint16_t nb)
 		}
 	}
 	return i;
+}
+
+uint16_t
+nic_rx_ip_burst(void *queue, struct rte_mbuf **pkts, uint16_t nb)
+{
+	nb = nic_rx_burst(queue, pkts, nb);
+	virtio_net_ip_check(pkts, nb);
+	return nb;
 }

@@ -31,7 +31,10 @@ struct nic_offload {
 	uint32_t nb_patches;
 };
 
-/** Offloads of a queue, in dev_info. */
+/** Rx offloads that all queues have, or none: they choose the burst function. */
+#define NIC_RX_PORT_OFFLOADS RTE_ETH_RX_OFFLOAD_IPV4_CKSUM
+
+/** Offloads of the port, in dev_info. */
 uint64_t nic_offload_rx_capa(const struct nic_conf *conf);
 uint64_t nic_offload_tx_capa(const struct nic_conf *conf);
 
@@ -48,6 +51,9 @@ int nic_offload_from_guest(struct nic_rx_queue *q, struct rte_mbuf *m,
  */
 int nic_offload_to_guest(struct nic_tx_queue *q, const struct rte_mbuf *m,
 			 struct nic_offload *offload);
+
+/** rx_pkt_burst with RTE_ETH_RX_OFFLOAD_IPV4_CKSUM, which is done by software. */
+uint16_t nic_rx_ip_burst(void *queue, struct rte_mbuf **pkts, uint16_t nb);
 
 /** The tx_pkt_prepare operation. */
 uint16_t nic_tx_prepare(void *queue, struct rte_mbuf **pkts, uint16_t nb);

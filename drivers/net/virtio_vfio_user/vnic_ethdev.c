@@ -10,6 +10,7 @@
 #include <rte_kvargs.h>
 #include <rte_malloc.h>
 #include <rte_vfio_user_sigbus.h>
+#include <virtio_net_csum.h>
 #include <virtio_net_eth.h>
 
 #include "vnic.h"
@@ -270,14 +271,34 @@ txq_info(struct rte_eth_dev *eth, uint16_t queue, struct rte_eth_txq_info *info)
 
 /* ---------------------------------------------------------- start, stop */
 
+/* Either layout with RTE_ETH_RX_OFFLOAD_IPV4_CKSUM. */
+static uint16_t
+rx_split_ip(void *rxq, struct rte_mbuf **pkts, uint16_t nb)
+{
+	nb = vnic_rx_split(rxq, pkts, nb);
+	virtio_net_ip_check(pkts, nb);
+	return nb;
+}
+
+static uint16_t
+rx_packed_ip(void *rxq, struct rte_mbuf **pkts, uint16_t nb)
+{
+	nb = vnic_rx_packed(rxq, pkts, nb);
+	virtio_net_ip_check(pkts, nb);
+	return nb;
+}
+
 static void
 choose_bursts(struct rte_eth_dev *eth, uint64_t features)
 {
+	const uint64_t offloads = eth->data->dev_conf.rxmode.offloads;
 	const bool packed = VNIC_HAS(features, VIRTIO_F_RING_PACKED);
 
 	eth->rx_pkt_burst = packed ? vnic_rx_packed : vnic_rx_split;
 	eth->tx_pkt_burst = packed ? vnic_tx_packed : vnic_tx_split;
 	eth->tx_pkt_prepare = vnic_tx_prepare;
+	if ((offloads & RTE_ETH_RX_OFFLOAD_IPV4_CKSUM) != 0)
+		eth->rx_pkt_burst = packed ? rx_packed_ip : rx_split_ip;
 }
 
 static void

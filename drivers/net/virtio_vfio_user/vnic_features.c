@@ -116,7 +116,8 @@ uint64_t
 vnic_features_rx_offloads(const struct vnic_port *port)
 {
 	const uint64_t offered = consistent(port->offered);
-	uint64_t offloads = RTE_ETH_RX_OFFLOAD_VLAN_STRIP;
+	/* by software */
+	uint64_t offloads = RTE_ETH_RX_OFFLOAD_IPV4_CKSUM | RTE_ETH_RX_OFFLOAD_VLAN_STRIP;
 
 	if (VNIC_HAS(offered, VIRTIO_NET_F_MRG_RXBUF) && port->conf.mrg_rxbuf)
 		offloads |= RTE_ETH_RX_OFFLOAD_SCATTER;
