@@ -74,6 +74,21 @@ source_sources()
 	done
 }
 
+# "PACKAGE VERSION" of the sources that the installed DPDK was built from, or nothing.
+dpdk_source()
+{
+	dpkg-query -W -f '${source:Package} ${source:Version}\n' libdpdk-dev 2>/dev/null || true
+}
+
+# unpack_source PACKAGE[=VERSION]: print the folder, which is in $tmp/source.
+unpack_source()
+{
+	echo "${0##*/}: fetching the sources of $1" >&2
+	mkdir "$tmp/source"
+	(cd "$tmp/source" && in_apt -qq source "$1") || die "cannot get the sources of $1"
+	echo "$tmp"/source/*/
+}
+
 # Write apt's configuration for a state of its own below $1, with the sources that
 # $2 prints. It is given with -c, so that it is read last: the machine's settings
 # for the network (proxy, credentials) hold, its update hooks are taken out.
@@ -159,10 +174,7 @@ copy_driver_headers()
 {
 	local to=$1 from folder header
 
-	echo "${0##*/}: fetching the sources of $2" >&2
-	mkdir "$tmp/source"
-	(cd "$tmp/source" && in_apt -qq source "$2") || die "cannot get the sources of $2"
-	from=$(echo "$tmp"/source/*/)
+	from=$(unpack_source "$2") || exit 1
 	for folder in lib/eal/include lib/ethdev drivers/bus/vdev; do
 		for header in "$from/$folder"/*.h; do
 			case ${header##*/} in

@@ -17,12 +17,6 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source-path=SCRIPTDIR source=debian-cache.sh
 . "$here/debian-cache.sh"
 
-# "PACKAGE VERSION" of the source, or nothing.
-source_package()
-{
-	dpkg-query -W -f '${source:Package} ${source:Version}\n' libdpdk-dev 2>/dev/null || true
-}
-
 fetch()
 {
 	local name=$1 package=$2 version=$3
@@ -40,7 +34,7 @@ main()
 	local package version name
 
 	[ "${1:-}" = --cached ] || [ $# -eq 0 ] || die "unknown argument '$1'"
-	read -r package version <<<"$(source_package)"
+	read -r package version <<<"$(dpdk_source)"
 	name=driver-sdk-$version
 	if [ ! -r "$CACHE/$name/ethdev_driver.h" ]; then
 		[ $# -eq 0 ] || return 0

@@ -282,8 +282,9 @@ PARTS = (
     Part("virtio-asan", pytest("tests/virtio", "build-asan"), ("build-asan",), timeout=1200,
          env=SANITIZED),
     Part("build-clang", build("build-clang", "clang")),
-    # a testpmd that polls and a guest take both cpus
+    # what polls takes both cpus: a testpmd, and a guest or another application
     Part("nic", pytest("tests/nic", "build"), ("build",), alone=True, timeout=1800),
+    Part("apps", pytest("tests/apps", "build"), ("build",), alone=True),
     Part("bench-pmd", command("/usr/bin/python3", "benchmarks/pmd.py", "--build", "build", "--quick",
                               "--layout", "packed", "--direction", "loop", "--json",
                               "build/test-logs/bench-pmd.json"), ("build",), alone=True),

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright(c) 2026 dpdk-vfio-user contributors
-"""DPDK's testpmd, driven by what is typed at its prompt.
+"""Applications of DPDK that have a terminal; testpmd, driven by what is typed at its prompt.
 
     pmd = Testpmd(lab, "switch", ["--vdev", "net_null0"], ["--forward-mode=io"])
     pmd.run("start")
@@ -52,20 +52,14 @@ def eal(lab, name, memory=256):
     return ["--no-huge", "-m", str(memory), "--no-pci", "--no-telemetry", "--file-prefix", prefix]
 
 
-class Testpmd:
-    """One running testpmd, which forwards on one core of its own.
+class Application:
+    """A process that has a terminal: in a pipe or file its output would be held back."""
 
-    It has a terminal: its output would be held back in a pipe or file.
-    """
-
-    def __init__(self, lab, name, options_of_eal, options, prefix=(), memory=256, mbufs=32768,
-                 cpus="0,1"):
+    def __init__(self, lab, name, args):
         self.name = name
         self.log = os.path.join(lab.folder, name + ".log")
         self.text = ""
         self.changed = threading.Condition()
-        args = [*prefix, program(), "-l", cpus, *eal(lab, name, memory), *options_of_eal, "--",
-                "-i", "--total-num-mbufs=%d" % mbufs, *options]
         self.master, slave = pty.openpty()
         # A server that closes the terminal would be told so by a signal.
         self.popen = subprocess.Popen(args, stdin=slave, stdout=slave, stderr=slave,
@@ -74,10 +68,9 @@ class Testpmd:
         self.reader = threading.Thread(target=self._read, daemon=True)
         self.reader.start()
         lab.add(self, self.log)
-        self._wait_prompt(0, START_TIMEOUT)
 
     def _read(self):
-        """Keep what testpmd writes, until it has ended."""
+        """Keep what the process writes, until it has ended."""
         with open(self.log, "w", encoding="utf-8") as log:
             while True:
                 try:
@@ -108,36 +101,10 @@ class Testpmd:
                     raise vm.Failure("%s: no %s: %s" % (self.name, what, self.text[-2000:]))
                 self.changed.wait(left)
 
-    def _wait_prompt(self, start, timeout):
-        """Wait for a prompt behind a position; return what was written before it."""
-        end = self._wait("prompt", lambda text: text.find(PROMPT, start) + 1, timeout) - 1
-        return self.text[start:end]
-
-    def run(self, command, timeout=30):
-        """Execute a command; return what it printed."""
-        start = len(self.text)
-        os.write(self.master, command.encode() + b"\n")
-        begin = self._wait("echo", lambda text: text.find("\n", start) + 1, timeout)
-        return self._wait_prompt(begin, timeout)
-
     def wait_text(self, pattern, timeout=20, start=0):
         """Wait until something matched a pattern; return the match."""
         return self._wait("text " + pattern, lambda text: re.compile(pattern).search(text, start),
                           timeout)
-
-    def stats(self, port):
-        """A port's basic counters, by name."""
-        return {name: int(value) for name, value in
-                re.findall(r"([A-Za-z-]+): +(\d+)", self.run("show port stats %d" % port))}
-
-    def xstats(self, port):
-        """A port's extended counters, by name."""
-        return {name: int(value) for name, value in
-                re.findall(r"^(\w+): (\d+)$", self.run("show port xstats %d" % port), re.M)}
-
-    def link_up(self, port):
-        """Tell whether a port's link is up."""
-        return "Link status: up" in self.run("show port info %d" % port)
 
     def alive(self):
         """Tell whether the process still runs."""
@@ -157,3 +124,40 @@ class Testpmd:
             os.close(self.master)
             self.master = -1
         return status
+
+
+class Testpmd(Application):
+    """One running testpmd, which forwards on one core of its own."""
+
+    def __init__(self, lab, name, options_of_eal, options, prefix=(), memory=256, mbufs=32768,
+                 cpus="0,1"):
+        super().__init__(lab, name, [*prefix, program(), "-l", cpus, *eal(lab, name, memory),
+                                     *options_of_eal, "--", "-i",
+                                     "--total-num-mbufs=%d" % mbufs, *options])
+        self._wait_prompt(0, START_TIMEOUT)
+
+    def _wait_prompt(self, start, timeout):
+        """Wait for a prompt behind a position; return what was written before it."""
+        end = self._wait("prompt", lambda text: text.find(PROMPT, start) + 1, timeout) - 1
+        return self.text[start:end]
+
+    def run(self, command, timeout=30):
+        """Execute a command; return what it printed."""
+        start = len(self.text)
+        os.write(self.master, command.encode() + b"\n")
+        begin = self._wait("echo", lambda text: text.find("\n", start) + 1, timeout)
+        return self._wait_prompt(begin, timeout)
+
+    def stats(self, port):
+        """A port's basic counters, by name."""
+        return {name: int(value) for name, value in
+                re.findall(r"([A-Za-z-]+): +(\d+)", self.run("show port stats %d" % port))}
+
+    def xstats(self, port):
+        """A port's extended counters, by name."""
+        return {name: int(value) for name, value in
+                re.findall(r"^(\w+): (\d+)$", self.run("show port xstats %d" % port), re.M)}
+
+    def link_up(self, port):
+        """Tell whether a port's link is up."""
+        return "Link status: up" in self.run("show port info %d" % port)
