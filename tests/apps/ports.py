@@ -59,6 +59,27 @@ class Files:
         frames.write(self.source, [])
 
 
+def replay(pmd, files, given, wanted, portlist, mode="io retry"):
+    """Let testpmd forward frames from files into files; return what came.
+
+    All are by the port of the file; what is wanted is the number of frames.
+    """
+    for port, file in files.items():
+        frames.write(file.source, given.get(port, []))
+        pmd.run("port stop %d" % port)
+        pmd.run("port start %d" % port)
+    pmd.run("set fwd " + mode)
+    pmd.run("set portlist " + portlist)
+    pmd.run("clear port stats all")
+    pmd.run("start")
+    vm.wait_for("frames: %s" % wanted, lambda: all(
+        pmd.stats(port)["TX-packets"] >= count for port, count in wanted.items()), 20)
+    pmd.run("stop")
+    for port in files:  # closes the file
+        pmd.run("port stop %d" % port)
+    return {port: frames.read(file.sink) for port, file in files.items()}
+
+
 class Crossing:
     """The application, and testpmd around it."""
 
@@ -90,29 +111,13 @@ class Crossing:
             raise vm.Failure("%s ended: %s" % (self.app.name, self.app.text[-2000:]))
         return os.path.exists(path)
 
-    def _sent(self, port):
-        """Frames that testpmd has put into a file."""
-        return self.pmd.stats(FILE[port])["TX-packets"]
+    def exchange(self, given, wanted):
+        """Give the application frames; return what came of them, all by its ports."""
+        def by_file(values):
+            return {FILE[port]: value for port, value in values.items()}
 
-    def exchange(self, given, wanted, mode="io retry"):
-        """Give the application frames; return what came of them.
-
-        Both are by the application's port, and what is wanted is the number of frames.
-        """
-        for port, files in self.files.items():
-            frames.write(files.source, given.get(port, []))
-            self.pmd.run("port stop %d" % FILE[port])
-            self.pmd.run("port start %d" % FILE[port])
-        self.pmd.run("set fwd " + mode)
-        self.pmd.run("set portlist 0,1,2,3")
-        self.pmd.run("clear port stats all")
-        self.pmd.run("start")
-        vm.wait_for("%s frames" % wanted, lambda: all(
-            self._sent(port) >= count for port, count in wanted.items()), 20)
-        self.pmd.run("stop")
-        for port in FAR:  # closes the files
-            self.pmd.run("port stop %d" % FILE[port])
-        return {port: frames.read(files.sink) for port, files in self.files.items()}
+        got = replay(self.pmd, by_file(self.files), by_file(given), by_file(wanted), "0,1,2,3")
+        return {port: got[FILE[port]] for port in FILE}
 
     def flood(self, mode, seconds):
         """Send packets to both ports of the application, as fast as may be."""
@@ -144,3 +149,36 @@ class Crossing:
             raise vm.Failure("%s: exit status %d: %s"
                              % (self.app.name, status, self.app.text[-2000:]))
         return self.app.text
+
+
+class Echo:
+    """A testpmd that has a file at a port, and one that sends back what it gets."""
+
+    FILE, NEAR = 0, 1
+
+    def __init__(self, lab, drivers, far, more=""):
+        path = os.path.join(lab.folder, "port")
+        self.lab, self.drivers = lab, drivers
+        self.files = Files(lab, 0)
+        vdevs = {PROVIDER: provider(0, path, ",mac=%s%s" % (MACS[PROVIDER], more)),
+                 CONSUMER: consumer(0, path)}
+        starts = {True: lambda: self._far(vdevs[far]),
+                  False: lambda: self._near(vdevs[1 - far])}
+        for which in (far == PROVIDER, far != PROVIDER):  # what listens is first
+            starts[which]()
+
+    def _near(self, vdev):
+        self.near = testpmd.Testpmd(self.lab, "near", [*self.drivers, *self.files.vdev, *vdev],
+                                    ["--nb-cores=1", "--no-flush-rx"])
+        self.near.run("set burst tx delay 10 retry 100000000")
+
+    def _far(self, vdev):
+        self.far = testpmd.Testpmd(self.lab, "far", [*self.drivers, *vdev],
+                                   ["--nb-cores=1", "--port-topology=loop", "--no-flush-rx"],
+                                   cpus="1,0")
+
+    def exchange(self, sent, more=0):
+        """Send frames to the far testpmd, which forwards; return what came back: so many more."""
+        vm.wait_for("link", lambda: self.near.link_up(self.NEAR) and self.far.link_up(0), 20)
+        return replay(self.near, {self.FILE: self.files}, {self.FILE: sent},
+                      {self.FILE: len(sent) + more}, "0,1")[self.FILE]
