@@ -307,5 +307,9 @@ vnic_filter_vlan_offload(struct rte_eth_dev *eth, int mask)
 	else if ((mask & RTE_ETH_VLAN_STRIP_MASK) != 0)
 		vnic_port_vlan_strip(port);
 	pthread_mutex_unlock(&port->lock);
+	if (ret < 0)
+		VNIC_LOG(ERR, "%s: VLAN filtering is agreed with the device when the port is "
+			 "started: it cannot be switched %s before it is stopped", port->name,
+			 wanted ? "on" : "off");
 	return ret;
 }
