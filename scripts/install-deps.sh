@@ -2,11 +2,11 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright(c) 2026 dpdk-vfio-user contributors
 #
-# Usage: install-deps.sh [demo|vm|nic|docs|test|format|all]
+# Usage: install-deps.sh [demo|vm|nic|docs|test|format|qemu|all]
 #
 # Install the Debian packages that are missing for a purpose; "all" is the
-# default, "test" covers all but "format". Nothing is asked, nothing is removed, and
-# nothing is done when all of them are there.
+# default, "test" covers all but "format"; "qemu" is covered by itself alone. Nothing is
+# asked, nothing is removed, and nothing is done when all of them are there.
 
 set -euo pipefail
 
@@ -36,6 +36,10 @@ checks=(python3-pytest universal-ctags clang pciutils shellcheck libsystemd-dev
 # A guest's NIC: dpdk-dev has testpmd; the others run at both ends.
 nic=(dpdk-dev iproute2 iputils-ping iperf3 ethtool)
 
+# What fetch-qemu-server.sh builds QEMU with.
+qemu=(build-essential ninja-build pkg-config python3-venv debian-archive-keyring
+	libglib2.0-dev libpixman-1-dev libjson-c-dev libcmocka-dev)
+
 die()
 {
 	echo "install-deps.sh: $*" >&2
@@ -50,9 +54,10 @@ packages_for()
 	vm) echo "${build[@]}" "${vm[@]}" ;;
 	docs) echo "${docs[@]}" ;;
 	format) echo "${format[@]}" ;;
+	qemu) echo "${qemu[@]}" ;;
 	test) echo "${build[@]}" "${vm[@]}" "${nic[@]}" "${docs[@]}" "${checks[@]}" ;;
 	all) echo "${build[@]}" "${vm[@]}" "${nic[@]}" "${docs[@]}" "${checks[@]}" "${format[@]}" ;;
-	*) die "unknown purpose '$1' (demo, vm, nic, docs, test, format, all)" ;;
+	*) die "unknown purpose '$1' (demo, vm, nic, docs, test, format, qemu, all)" ;;
 	esac
 }
 

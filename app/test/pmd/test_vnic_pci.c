@@ -28,6 +28,7 @@ static struct {
 	uint8_t config[CONFIG_SIZE];
 	uint8_t bar[BAR_SIZE];
 	bool keeps; /* it stores what is written to the BAR */
+	uint64_t size2; /* of BAR 2, if there is one */
 	struct rte_vfio_user_server *srv;
 	struct rte_vfio_user_runner *runner;
 } raw;
@@ -104,6 +105,7 @@ serve(void)
 	const struct rte_vfio_user_region_conf bar = {
 		.size = BAR_SIZE, .flags = RTE_VFIO_USER_REGION_F_RW, .fd = -1, .cb = on_bar,
 	};
+	struct rte_vfio_user_region_conf bar2 = bar;
 	struct rte_vfio_user_server_conf conf;
 	char path[128];
 
@@ -114,6 +116,9 @@ serve(void)
 	TEST_ASSERT_NOT_NULL(raw.srv, "");
 	DO(rte_vfio_user_server_region_set(raw.srv, VFIO_PCI_CONFIG_REGION_INDEX, &config));
 	DO(rte_vfio_user_server_region_set(raw.srv, VFIO_PCI_BAR0_REGION_INDEX, &bar));
+	bar2.size = raw.size2;
+	if (raw.size2 != 0)
+		DO(rte_vfio_user_server_region_set(raw.srv, VFIO_PCI_BAR2_REGION_INDEX, &bar2));
 	DO(rte_vfio_user_server_start(raw.srv));
 	raw.runner = rte_vfio_user_runner_create("raw");
 	TEST_ASSERT_NOT_NULL(raw.runner, "");
@@ -240,6 +245,67 @@ test_no_queues(void)
 	return TEST_SUCCESS;
 }
 
+static uint32_t
+config_reg(uint32_t offset)
+{
+	rte_le32_t val;
+
+	memcpy(&val, raw.config + offset, sizeof(val));
+	return rte_le_to_cpu_32(val);
+}
+
+static void
+put_reg(uint32_t offset, uint32_t val)
+{
+	const rte_le32_t le = rte_cpu_to_le_32(val);
+
+	memcpy(raw.config + offset, &le, sizeof(le));
+}
+
+/* The device is given what firmware gives: addresses, each aligned, and is enabled. */
+static int
+test_enable(void)
+{
+	const uint16_t wanted = PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER;
+
+	put_reg(PCI_BASE_ADDRESS_2, PCI_BASE_ADDRESS_MEM_TYPE_64);
+	raw.size2 = UINT64_C(1) << 42;
+	TEST_ASSERT_EQUAL(attach(), -ENOTSUP, "");
+	TEST_ASSERT_EQUAL(raw.config[PCI_COMMAND] & wanted, wanted, "");
+	TEST_ASSERT(config_reg(PCI_BASE_ADDRESS_0) != 0, "");
+	TEST_ASSERT_EQUAL(config_reg(PCI_BASE_ADDRESS_0) % BAR_SIZE, 0u, "");
+	TEST_ASSERT(config_reg(PCI_BASE_ADDRESS_3) != 0, "");
+	TEST_ASSERT_EQUAL(config_reg(PCI_BASE_ADDRESS_3) % (1u << 10), 0u, "");
+	TEST_ASSERT_EQUAL(config_reg(PCI_BASE_ADDRESS_1), 0u, "there is none");
+	return TEST_SUCCESS;
+}
+
+/* A BAR keeps its address; what no window has room for gets none; nor does an I/O BAR. */
+static int
+test_enable_odd(void)
+{
+	const uint64_t sizes[] = { UINT64_C(1) << 46, INT64_MAX, UINT64_C(1) << 32 };
+	uint32_t i;
+
+	for (i = 0; i < RTE_DIM(sizes); i++) {
+		setup();
+		put_reg(PCI_BASE_ADDRESS_0, 0x12340000);
+		/* the last one has 32 bits */
+		put_reg(PCI_BASE_ADDRESS_2, i == 2 ? 0 : PCI_BASE_ADDRESS_MEM_TYPE_64);
+		raw.size2 = sizes[i];
+		TEST_ASSERT_EQUAL(attach(), -ENOTSUP, "size %u", i);
+		TEST_ASSERT_EQUAL(config_reg(PCI_BASE_ADDRESS_0), 0x12340000u, "size %u", i);
+		TEST_ASSERT_EQUAL(config_reg(PCI_BASE_ADDRESS_2) & PCI_BASE_ADDRESS_MEM_MASK, 0,
+				  "size %u", i);
+		TEST_ASSERT_EQUAL(config_reg(PCI_BASE_ADDRESS_3), 0u, "size %u", i);
+	}
+	setup();
+	put_reg(PCI_BASE_ADDRESS_0, PCI_BASE_ADDRESS_SPACE_IO);
+	TEST_ASSERT_EQUAL(attach(), -ENOTSUP, "");
+	TEST_ASSERT_EQUAL(config_reg(PCI_BASE_ADDRESS_0), PCI_BASE_ADDRESS_SPACE_IO, "");
+	return TEST_SUCCESS;
+}
+
 static struct unit_test_suite suite = {
 	.suite_name = "net_virtio_vfio_user and devices that are no cards",
 	.setup = pmd_setup,
@@ -251,6 +317,8 @@ static struct unit_test_suite suite = {
 		TEST_CASE_ST(setup, teardown, test_bounds),
 		TEST_CASE_ST(setup, teardown, test_no_reset),
 		TEST_CASE_ST(setup, teardown, test_no_queues),
+		TEST_CASE_ST(setup, teardown, test_enable),
+		TEST_CASE_ST(setup, teardown, test_enable_odd),
 		TEST_CASES_END()
 	},
 };

@@ -32,8 +32,19 @@
 #define VENDOR 0x1af4
 #define DEVICE (0x1040 + VIRTIO_ID_NET)
 #define MAX_GENERATIONS 100
+/* Where BARs are put that have no address: those of 32 bits, and the others. */
+#define BAR_LOW UINT64_C(0xc0000000)
+#define BAR_LOW_END UINT64_C(0xf0000000)
+#define BAR_HIGH (UINT64_C(1) << 40)
+#define BAR_HIGH_END (UINT64_C(1) << 45)
+#define MIN_BAR_SIZE UINT64_C(4096)
 /* Most that the client takes with one message. */
 #define MAX_IO_FDS 253
+
+/* Addresses to be given to BARs. */
+struct window {
+	uint64_t next, end;
+};
 
 /* ------------------------------------------------------------ registers */
 
@@ -145,6 +156,24 @@ cap_take(struct vnic_pci *pci, const uint8_t *config, uint8_t at)
 }
 
 static void
+msix_take(struct vnic_pci *pci, const uint8_t *config, uint8_t at)
+{
+	rte_le32_t table;
+	rte_le16_t flags;
+
+	if (pci->msix.at != 0 || at + PCI_CAP_MSIX_SIZEOF > PCI_CFG_SPACE_SIZE)
+		return;
+	memcpy(&flags, config + at + PCI_MSIX_FLAGS, sizeof(flags));
+	memcpy(&table, config + at + PCI_MSIX_TABLE, sizeof(table));
+	if ((rte_le_to_cpu_32(table) & PCI_MSIX_TABLE_BIR) > MAX_BAR)
+		return;
+	pci->msix.at = at;
+	pci->msix.nb = (rte_le_to_cpu_16(flags) & PCI_MSIX_FLAGS_QSIZE) + 1;
+	pci->msix.bar = rte_le_to_cpu_32(table) & PCI_MSIX_TABLE_BIR;
+	pci->msix.offset = rte_le_to_cpu_32(table) & PCI_MSIX_TABLE_OFFSET;
+}
+
+static void
 find_caps(struct vnic_pci *pci, const uint8_t *config)
 {
 	uint8_t at = config[PCI_CAPABILITY_LIST] & ~3;
@@ -153,6 +182,8 @@ find_caps(struct vnic_pci *pci, const uint8_t *config)
 	for (; at >= PCI_STD_HEADER_SIZEOF && left > 0; left--) {
 		if (config[at + PCI_CAP_LIST_ID] == PCI_CAP_ID_VNDR)
 			cap_take(pci, config, at);
+		else if (config[at + PCI_CAP_LIST_ID] == PCI_CAP_ID_MSIX)
+			msix_take(pci, config, at);
 		at = config[at + PCI_CAP_LIST_NEXT] & ~3;
 	}
 }
@@ -195,17 +226,103 @@ check_identity(struct vnic_pci *pci, const uint8_t *config)
 	return -ENODEV;
 }
 
-/* Memory access and bus mastering; a device over vfio-user need not look. */
-static int
-enable(struct vnic_pci *pci, const uint8_t *config)
-{
-	uint16_t cmd = config[PCI_COMMAND] | config[PCI_COMMAND + 1] << 8;
-	rte_le16_t le = rte_cpu_to_le_16(cmd | PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER |
-					 PCI_COMMAND_INTX_DISABLE);
-	ssize_t ret = rte_vfio_user_client_region_write(pci->client, CONFIG, PCI_COMMAND, &le,
-							sizeof(le));
+/* -------------------------------------------------------------- enable */
 
-	return ret < 0 ? (int)ret : ret == sizeof(le) ? 0 : -EIO;
+static int
+config_write(struct vnic_pci *pci, uint32_t offset, const void *buf, uint32_t len)
+{
+	ssize_t ret = rte_vfio_user_client_region_write(pci->client, CONFIG, offset, buf, len);
+
+	if (ret < 0)
+		return (int)ret;
+	return (size_t)ret == len ? 0 : -EIO;
+}
+
+/* The next address of a window for a BAR, which is aligned to its size; 0: no room. */
+static uint64_t
+window_take(struct window *window, uint64_t size)
+{
+	const uint64_t len = RTE_MAX(rte_align64pow2(size), MIN_BAR_SIZE);
+	uint64_t addr;
+
+	if (size > window->end || len > window->end - window->next)
+		return 0;
+	addr = RTE_ALIGN_CEIL(window->next, len);
+	if (addr > window->end - len)
+		return 0;
+	window->next = addr + len;
+	return addr;
+}
+
+/* Give a BAR of memory an address, if it has none. */
+static int
+bar_assign(struct vnic_pci *pci, uint32_t bar, const rte_le32_t *regs, bool wide,
+	   struct window *window)
+{
+	const uint32_t at = PCI_BASE_ADDRESS_0 + bar * sizeof(*regs);
+	struct vfio_region_info *info;
+	rte_le32_t half;
+	uint64_t addr;
+	int ret;
+
+	if ((rte_le_to_cpu_32(regs[0]) & PCI_BASE_ADDRESS_MEM_MASK) != 0 || (wide && regs[1] != 0))
+		return 0;
+	ret = rte_vfio_user_client_region_info(pci->client, bar, &info, NULL, NULL);
+	if (ret < 0)
+		return ret;
+	addr = info->size == 0 ? 0 : window_take(window, info->size);
+	free(info);
+	if (addr == 0)
+		return 0;
+	half = rte_cpu_to_le_32((uint32_t)addr);
+	ret = config_write(pci, at, &half, sizeof(half));
+	half = rte_cpu_to_le_32(addr >> 32);
+	if (ret == 0 && wide)
+		ret = config_write(pci, at + sizeof(half), &half, sizeof(half));
+	return ret;
+}
+
+/*
+ * What firmware does. The addresses mean nothing here, and most devices do not look at
+ * them; one that emulates a bus, as QEMU's, finds no BAR that is not on it.
+ */
+static int
+bars_assign(struct vnic_pci *pci, const uint8_t *config)
+{
+	struct window low = { BAR_LOW, BAR_LOW_END }, high = { BAR_HIGH, BAR_HIGH_END };
+	rte_le32_t regs[MAX_BAR + 2] = { 0 };
+	uint32_t bar, type;
+	bool wide;
+	int ret = 0;
+
+	memcpy(regs, config + PCI_BASE_ADDRESS_0, (MAX_BAR + 1) * sizeof(regs[0]));
+	for (bar = 0; bar <= MAX_BAR && ret == 0; bar += wide ? 2 : 1) {
+		type = rte_le_to_cpu_32(regs[bar]);
+		wide = (type & (PCI_BASE_ADDRESS_SPACE | PCI_BASE_ADDRESS_MEM_TYPE_MASK)) ==
+			PCI_BASE_ADDRESS_MEM_TYPE_64;
+		if ((type & PCI_BASE_ADDRESS_SPACE) == PCI_BASE_ADDRESS_SPACE_MEMORY)
+			ret = bar_assign(pci, bar, &regs[bar], wide, wide ? &high : &low);
+	}
+	return ret;
+}
+
+/* Memory access and bus mastering; a device over vfio-user need not look. */
+int
+vnic_pci_enable(struct vnic_pci *pci)
+{
+	uint8_t config[PCI_STD_HEADER_SIZEOF];
+	rte_le16_t cmd;
+	int ret;
+
+	ret = read_at(pci, CONFIG, 0, config, sizeof(config));
+	if (ret == 0)
+		ret = bars_assign(pci, config);
+	if (ret < 0)
+		return ret;
+	memcpy(&cmd, config + PCI_COMMAND, sizeof(cmd));
+	cmd |= rte_cpu_to_le_16(PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER |
+				PCI_COMMAND_INTX_DISABLE);
+	return config_write(pci, PCI_COMMAND, &cmd, sizeof(cmd));
 }
 
 static int
@@ -227,7 +344,7 @@ find(struct vnic_pci *pci)
 		ret = check_cap(pci, &pci->isr, "ISR", 1);
 	if (ret == 0)
 		ret = check_cap(pci, &pci->device, "device configuration", 1);
-	return ret == 0 ? enable(pci, config) : ret;
+	return ret == 0 ? vnic_pci_enable(pci) : ret;
 }
 
 /* ------------------------------------------------------------ doorbells */
@@ -523,6 +640,36 @@ vnic_pci_config_vector(struct vnic_pci *pci, uint16_t vector)
 	if (ret == 0 && val != vector)
 		ret = -EBUSY;
 	return ret;
+}
+
+/* The registers are the device's: what it refuses, it does not need. */
+int
+vnic_pci_msix_enable(struct vnic_pci *pci, uint16_t nb)
+{
+	const struct vnic_pci_msix *msix = &pci->msix;
+	const rte_le32_t unmasked = 0;
+	rte_le16_t flags;
+	uint64_t entry;
+	uint16_t i;
+	int ret;
+
+	if (msix->at == 0)
+		return 0;
+	for (i = 0; i < RTE_MIN(nb, msix->nb); i++) {
+		entry = msix->offset + (uint64_t)i * PCI_MSIX_ENTRY_SIZE;
+		ret = rte_vfio_user_client_region_write(pci->client, msix->bar,
+							entry + PCI_MSIX_ENTRY_VECTOR_CTRL,
+							&unmasked, sizeof(unmasked));
+		if (ret == -ENOTCONN)
+			return ret;
+	}
+	ret = read_at(pci, CONFIG, msix->at + PCI_MSIX_FLAGS, &flags, sizeof(flags));
+	if (ret < 0)
+		return ret;
+	flags &= rte_cpu_to_le_16(~PCI_MSIX_FLAGS_MASKALL);
+	flags |= rte_cpu_to_le_16(PCI_MSIX_FLAGS_ENABLE);
+	ret = config_write(pci, msix->at + PCI_MSIX_FLAGS, &flags, sizeof(flags));
+	return ret == -ENOTCONN ? ret : 0;
 }
 
 /* --------------------------------------------------- device configuration */

@@ -29,6 +29,14 @@ struct vnic_pci_cap {
 	uint32_t offset, len;
 };
 
+/** Where MSI-X is. */
+struct vnic_pci_msix {
+	uint8_t at; /**< of the capability in the configuration space; 0: there is none */
+	uint8_t bar; /**< of the table */
+	uint32_t offset; /**< of the table */
+	uint16_t nb; /**< entries of the table */
+};
+
 /** How the device is told of buffers. */
 enum vnic_pci_bell_type {
 	VNIC_PCI_BELL_NONE, /**< not at all: the queue is not set up */
@@ -55,6 +63,7 @@ struct vnic_pci {
 	uint32_t notify_multiplier;
 	uint32_t timeout_ms; /**< for the device to reset itself */
 	uint16_t nb_vectors; /**< of MSI-X */
+	struct vnic_pci_msix msix;
 	struct rte_vfio_user_region_io_fd *ios; /**< eventfds for doorbells */
 	uint32_t nb_ios;
 	int *io_fds;
@@ -70,6 +79,12 @@ struct vnic_pci_queue {
 /** Find out about a device. client, name and timeout_ms are set. */
 int vnic_pci_init(struct vnic_pci *pci);
 void vnic_pci_fini(struct vnic_pci *pci);
+
+/**
+ * Give BARs addresses, and enable memory access and bus mastering: a device that was
+ * restarted has lost it.
+ */
+int vnic_pci_enable(struct vnic_pci *pci);
 
 /** Ask again for what a device that was restarted does not keep: eventfds. */
 void vnic_pci_renew(struct vnic_pci *pci);
@@ -98,6 +113,13 @@ int vnic_pci_queue_set(struct vnic_pci *pci, const struct vnic_pci_queue *queue,
 		       bool notify_data, struct vnic_pci_bell *bell);
 /** Vector of configuration changes. */
 int vnic_pci_config_vector(struct vnic_pci *pci, uint16_t vector);
+
+/**
+ * Enable MSI-X, with the first nb vectors unmasked. Whether their eventfds are signalled
+ * is a matter of SET_IRQS with most devices; but one that emulates all of a PCI device,
+ * as QEMU's, looks at its own registers.
+ */
+int vnic_pci_msix_enable(struct vnic_pci *pci, uint16_t nb);
 
 /** Read the device configuration, all of one generation. */
 int vnic_pci_config_read(struct vnic_pci *pci, uint32_t offset, void *buf, uint32_t len);

@@ -234,8 +234,11 @@ enable_queues(struct vnic_port *port, struct vnic_queue **queues, uint32_t nb)
 	uint32_t i;
 	int ret = 0;
 
-	if (port->config_vector != VIRTIO_MSI_NO_VECTOR)
-		ret = vnic_pci_config_vector(&port->pci, port->config_vector);
+	if (port->config_vector != VIRTIO_MSI_NO_VECTOR) {
+		ret = vnic_pci_msix_enable(&port->pci, 1 + port->nb_rx_fds);
+		if (ret == 0)
+			ret = vnic_pci_config_vector(&port->pci, port->config_vector);
+	}
 	for (i = 0; i < nb && ret == 0; i++) {
 		vnic_queue_reset(queues[i], port->features);
 		vnic_queue_vlan_strip(queues[i], strips_vlans(port, queues[i]));
@@ -271,7 +274,9 @@ vnic_port_up(struct vnic_port *port, bool fill)
 	port->losses_seen = __atomic_load_n(&port->losses, __ATOMIC_ACQUIRE);
 	vnic_queues_stop(queues, nb);
 	vnic_pci_renew(&port->pci);
-	ret = negotiate(port);
+	ret = vnic_pci_enable(&port->pci);
+	if (ret == 0)
+		ret = negotiate(port);
 	if (ret == 0)
 		ret = read_config(port, &config);
 	if (ret == 0)
