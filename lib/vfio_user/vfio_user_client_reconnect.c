@@ -28,9 +28,13 @@
 
 #include "vfio_user_client.h"
 
-/* pauses between attempts; a connection that lasted is the start of a new row */
+/*
+ * Pauses between attempts; a connection that lasted is the start of a new row. A server
+ * whose start took its time is used long before a second has passed.
+ */
 #define BACKOFF_MIN_NS (10 * VFIO_USER_NS_PER_MS)
-#define BACKOFF_MAX_NS (1000 * VFIO_USER_NS_PER_MS)
+#define BACKOFF_MAX_NS (250 * VFIO_USER_NS_PER_MS)
+#define LASTED_NS (1000 * VFIO_USER_NS_PER_MS)
 /* after connections that were up only briefly; failed attempts wait longer */
 #define BACKOFF_BRIEF_NS (50 * VFIO_USER_NS_PER_MS)
 
@@ -343,7 +347,7 @@ go_down(struct rte_vfio_user_client *client)
 	uint64_t now = vfio_user_now();
 
 	/* a server that is up and goes at once is not met any more often */
-	if (now - link->up_since >= BACKOFF_MAX_NS)
+	if (now - link->up_since >= LASTED_NS)
 		link->backoff_ns = BACKOFF_MIN_NS;
 	else if (link->backoff_ns < BACKOFF_BRIEF_NS)
 		link->backoff_ns = RTE_MIN(link->backoff_ns * 2, BACKOFF_BRIEF_NS);
