@@ -11,8 +11,8 @@
 static uint64_t rand_state = 1;
 
 /* splitmix64 */
-static uint64_t
-mix(uint64_t x)
+uint64_t
+frame_hash(uint64_t x)
 {
 	x += UINT64_C(0x9e3779b97f4a7c15);
 	x = (x ^ x >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
@@ -29,7 +29,7 @@ pmd_rand_seed(uint64_t seed)
 uint32_t
 pmd_rand(void)
 {
-	return (uint32_t)(mix(rand_state++) >> 32);
+	return (uint32_t)(frame_hash(rand_state++) >> 32);
 }
 
 uint32_t
@@ -44,7 +44,7 @@ frame_len(uint64_t number, uint32_t max)
 	/* most are small, some have the length of a limit */
 	static const uint32_t tops[] = { 64, 128, 1514, 1514, 1518, 9000, 9018, FRAME_MAX };
 	static const uint32_t exact[] = { FRAME_MIN, 60, 61, 1514, 2048, 2049, 4096, FRAME_MAX };
-	const uint64_t x = mix(number * 2 + 1);
+	const uint64_t x = frame_hash(number * 2 + 1);
 	uint32_t len = tops[x % 8];
 
 	if (x >> 3 & 7)
@@ -57,7 +57,7 @@ frame_len(uint64_t number, uint32_t max)
 void
 frame_fill(uint64_t number, uint8_t *frame, uint32_t len)
 {
-	uint64_t word = mix(number);
+	uint64_t word = frame_hash(number);
 	uint32_t i;
 
 	for (i = 0; i + sizeof(word) <= len; i += sizeof(word), word += number | 1)

@@ -26,6 +26,9 @@ void pmd_rand_seed(uint64_t seed);
 /** From 0 to below. */
 uint32_t pmd_rand_below(uint32_t below);
 
+/** 64 bits that look random, of a number. */
+uint64_t frame_hash(uint64_t number);
+
 /** Length of a frame, up to max. */
 uint32_t frame_len(uint64_t number, uint32_t max);
 

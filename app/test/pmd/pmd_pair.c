@@ -48,9 +48,13 @@ pair_start(struct pmd_pair *pair, const char *device, const char *driver, uint16
 	   const struct rte_eth_conf *conf)
 {
 	DO(port_probe(&pair->device, pair->number, device));
+	if (pair->device_pool != NULL)
+		pair->device.pool = pair->device_pool;
 	DO(port_start(&pair->device, queues, conf));
 	/* it listens from its start on */
 	DO(port_probe_driver(&pair->driver, pair->number, driver));
+	if (pair->driver_pool != NULL)
+		pair->driver.pool = pair->driver_pool;
 	DO(rte_eth_promiscuous_enable(pair->driver.id)); /* frames are to anybody */
 	DO(port_start(&pair->driver, queues, conf));
 	return pair_wait_links(pair, true);

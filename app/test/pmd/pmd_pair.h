@@ -18,6 +18,8 @@ struct pmd_pair {
 	unsigned int number; /**< distinguishes pairs; set before start */
 	struct pmd_port device; /**< net_vfio_user */
 	struct pmd_port driver; /**< net_virtio_vfio_user */
+	/** What each receives into, if not into the common pool; set before start. */
+	struct rte_mempool *device_pool, *driver_pool;
 };
 
 /** Frames that are sent. */

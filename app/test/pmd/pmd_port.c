@@ -3,12 +3,14 @@
  */
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include <rte_bus_vdev.h>
 
 #include "pmd_port.h"
+#include "pmd_telemetry.h"
 
 static int
 on_event(uint16_t id, enum rte_eth_event_type event, void *arg, void *ret)
@@ -46,6 +48,7 @@ probe(struct pmd_port *port, const char *driver, const char *key, unsigned int i
 	snprintf(port->path, sizeof(port->path), "%s/%u", pmd_folder, i);
 	snprintf(all, sizeof(all), "%s=%s%s", key, port->path, args);
 	port->id = RTE_MAX_ETHPORTS;
+	port->pool = pmd_pool;
 	ret = rte_vdev_init(port->name, all);
 	if (ret < 0)
 		return ret;
@@ -82,10 +85,12 @@ port_start(struct pmd_port *port, uint16_t queues, const struct rte_eth_conf *co
 	if (ret < 0)
 		return ret;
 	for (i = 0; i < queues; i++) {
-		ret = rte_eth_rx_queue_setup(port->id, i, 0, SOCKET_ID_ANY, NULL, pmd_pool);
+		ret = rte_eth_rx_queue_setup(port->id, i, 0, SOCKET_ID_ANY, NULL, port->pool);
 		if (ret < 0)
 			return ret;
-		DO(rte_eth_tx_queue_setup(port->id, i, 0, SOCKET_ID_ANY, NULL));
+		ret = rte_eth_tx_queue_setup(port->id, i, 0, SOCKET_ID_ANY, NULL);
+		if (ret < 0)
+			return ret;
 	}
 	return rte_eth_dev_start(port->id);
 }
@@ -123,6 +128,20 @@ port_xstat(const struct pmd_port *port, const char *name)
 	    rte_eth_xstats_get_by_id(port->id, &id, &value, 1) != 1)
 		return UINT64_MAX;
 	return value;
+}
+
+uint64_t
+port_features(const struct pmd_port *port)
+{
+	static const char key[] = "\"features\":\"";
+	char what[64];
+	const char *at;
+
+	snprintf(what, sizeof(what), "/net_vfio_user/info,%u", port->id);
+	if (pmd_ask(what) != TEST_SUCCESS)
+		return 0;
+	at = strstr(pmd_answer, key);
+	return at == NULL ? 0 : strtoull(at + strlen(key), NULL, 0);
 }
 
 bool

@@ -23,6 +23,7 @@ struct pmd_port {
 	bool listens; /**< on it */
 	uint16_t id;
 	uint16_t queues; /**< pairs, once started */
+	struct rte_mempool *pool; /**< of what it receives; after the probe: the common one */
 	uint32_t lsc, rmv, queue_state, mbox; /**< events; atomic */
 };
 
@@ -46,6 +47,9 @@ int port_remove(struct pmd_port *port);
 
 /** Value of an extended statistic, UINT64_MAX: there is none. */
 uint64_t port_xstat(const struct pmd_port *port, const char *name);
+
+/** Features that a driver has negotiated with net_vfio_user, as its telemetry says. */
+uint64_t port_features(const struct pmd_port *port);
 
 /** Whether the link is up. */
 bool port_link(const struct pmd_port *port);
