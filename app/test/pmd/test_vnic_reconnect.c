@@ -2,11 +2,9 @@
  * Copyright(c) 2026 dpdk-vfio-user contributors
  */
 
-/* Cards that go and come again, in this process and in one that is killed. */
+/* Cards that go and come again in this process; those of others: test_pair_kill.c. */
 
 #include <errno.h>
-#include <inttypes.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -22,8 +20,6 @@
 #include "pmd_pair.h"
 #include "pmd_peer.h"
 
-/* How long a port may take to work with a card that is there again. */
-#define BACK_MS 1000u
 /* Frames that are on the way when a card goes. */
 #define ON_THE_WAY 50u
 #define WAIT_MS 10000u
@@ -277,52 +273,6 @@ test_restart_pair(void)
 
 /* ------------------------------------------------------------- processes */
 
-/* A card until it is killed. */
-static int
-device_peer(void)
-{
-	struct pmd_device_conf conf;
-
-	pmd_device_conf_init(&conf, pmd_peer_arg());
-	conf.pairs = conf.max_pairs = 2;
-	DO(pmd_device_start(&device, &conf));
-	for (;;)
-		pause();
-}
-
-REGISTER_PEER_TEST(vnic_device_peer, device_peer);
-
-/* The process of the card is killed at any moment, under traffic. */
-static int
-test_kill_device(void)
-{
-	const uint32_t rounds = (pmd_long() ? 200 : 15);
-	uint64_t start, longest = 0;
-	uint32_t i, j;
-
-	srand(1);
-	peer = pmd_peer_start("vnic_device_peer", path);
-	TEST_ASSERT(peer > 0, "%s", strerror(-peer));
-	DO(attach("", 2, &plain));
-	for (i = 0; i < rounds; i++) {
-		TEST_ASSERT_SUCCESS(wait_for_frame(&port, 0, 5000), "round %u", i);
-		for (j = rand() % 2000; j > 0; j--)
-			wait_for_frame(&port, j % 2, 0);
-		pmd_peer_kill(peer);
-		peer = pmd_peer_start("vnic_device_peer", path);
-		TEST_ASSERT(peer > 0, "%s", strerror(-peer));
-		start = pmd_now_ms();
-		TEST_ASSERT_SUCCESS(wait_for_frame(&port, 1, 5000), "round %u", i);
-		longest = RTE_MAX(longest, pmd_now_ms() - start);
-	}
-	printf("note: back after %" PRIu64 " ms at most\n", longest);
-	/* the short form runs beside others */
-	TEST_ASSERT(!pmd_long() || longest <= BACK_MS, "%" PRIu64 " ms", longest);
-	teardown();
-	TEST_ASSERT(pmd_mbufs_used() == 0, "");
-	return TEST_SUCCESS;
-}
-
 /* A driver with an EAL of its own, until it is killed. */
 static int
 driver_peer(void)
@@ -340,38 +290,6 @@ driver_peer(void)
 }
 
 REGISTER_PEER_TEST(vnic_driver_peer, driver_peer);
-
-/* net_vfio_user in this process, whose drivers in others are killed. */
-static int
-test_kill_driver(void)
-{
-	const uint32_t rounds = pmd_long() ? 200 : 5;
-	struct rte_mbuf *pkts[32];
-	uint64_t end;
-	uint16_t nb, sent;
-	uint32_t i;
-
-	DO(port_up(&pair.device, "", 1));
-	for (i = 0; i < rounds; i++) {
-		peer = pmd_peer_start("vnic_driver_peer", pmd_folder);
-		TEST_ASSERT(peer > 0, "%s", strerror(-peer));
-		end = pmd_now_ms() + WAIT_MS;
-		do {
-			nb = rte_eth_rx_burst(pair.device.id, 0, pkts, RTE_DIM(pkts));
-			sent = rte_eth_tx_burst(pair.device.id, 0, pkts, nb);
-			rte_pktmbuf_free_bulk(pkts + sent, nb - sent);
-			TEST_ASSERT(pmd_now_ms() < end, "round %u: no frame", i);
-		} while (nb == 0);
-		usleep(rand() % 5000);
-		pmd_peer_kill(peer);
-		pmd_remove_runtime(peer);
-		peer = 0;
-		DO(port_wait_link(&pair.device, false));
-	}
-	teardown();
-	TEST_ASSERT(pmd_mbufs_used() == 0, "");
-	return TEST_SUCCESS;
-}
 
 /*
  * Who allocates memory of the EAL waits for the device with the lock of that memory
@@ -423,8 +341,6 @@ static struct unit_test_suite suite = {
 		TEST_CASE_ST(setup, teardown, test_lesser_card),
 		TEST_CASE_ST(setup, teardown, test_give_up),
 		TEST_CASE_ST(setup, teardown, test_restart_pair),
-		TEST_CASE_ST(setup, teardown, test_kill_device),
-		TEST_CASE_ST(setup, teardown, test_kill_driver),
 		TEST_CASE_ST(setup, teardown, test_memory_lock),
 		TEST_CASES_END()
 	},
