@@ -22,6 +22,7 @@
 #include <rte_common.h>
 
 #include "test_fault.h"
+#include "test_fault_wrap.h"
 
 #define MAX_ERRS 8
 
@@ -78,6 +79,14 @@ static const struct {
 	[TEST_FAULT_THREAD] = { "pthread_create", { EAGAIN, EPERM } },
 	[TEST_FAULT_TIMERFD] = { "timerfd_create", { EMFILE, ENFILE, ENOMEM, ENODEV } },
 	[TEST_FAULT_UNLINK] = { "unlink", { EACCES, EROFS, EBUSY } },
+	[TEST_FAULT_EAL_ALLOC] = { "rte_malloc", { ENOMEM } },
+	[TEST_FAULT_EAL_ALARM] = { "rte_eal_alarm_set", { ENOMEM } },
+	[TEST_FAULT_EAL_INTR] = { "rte_intr_*_alloc", { ENOMEM } },
+	[TEST_FAULT_EAL_INTR_SET] = { "rte_intr_*_set", { ERANGE } },
+	[TEST_FAULT_EAL_KVARGS] = { "rte_kvargs_parse", { ENOMEM } },
+	[TEST_FAULT_EAL_MEM_EVENT] = { "rte_mem_event_callback_register", { ENOMEM, EEXIST } },
+	[TEST_FAULT_EAL_PORT] = { "rte_eth_dev_allocate", { ENOMEM } },
+	[TEST_FAULT_EAL_THREAD] = { "rte_ctrl_thread_create", { EAGAIN, ENOMEM } },
 };
 
 static __thread bool is_on;
@@ -149,9 +158,8 @@ test_fault_errs(enum test_fault_call call)
 	return calls[call].errs;
 }
 
-/* What this call has to fail with, in errno, too; 0: it is made. */
-static int
-fault(enum test_fault_call call)
+int
+test_fault_hit(enum test_fault_call call)
 {
 	unsigned int nth, count;
 
@@ -167,27 +175,18 @@ fault(enum test_fault_call call)
 	return errno;
 }
 
-/*
- * __real_NAME and __wrap_NAME are made by the linker's --wrap; weak, since a
- * program that was linked without it has no __real_NAME.
- */
-#define WRAP(type, name, ...) \
-	type __real_##name(__VA_ARGS__) __attribute__((weak)); \
-	type __wrap_##name(__VA_ARGS__); \
-	type __wrap_##name(__VA_ARGS__)
-
 /* A function that fails by -1 and errno. */
 #define WRAP_CALL(what, name, args, ...) \
 	WRAP(int, name, __VA_ARGS__) \
 	{ \
-		return fault(TEST_FAULT_##what) != 0 ? -1 : __real_##name args; \
+		return test_fault_hit(TEST_FAULT_##what) != 0 ? -1 : __real_##name args; \
 	}
 
 /* One of POSIX threads: it returns the errno. */
 #define WRAP_INIT(what, name, object, attr) \
 	WRAP(int, name, object *obj, const attr *a) \
 	{ \
-		int err = fault(TEST_FAULT_##what); \
+		int err = test_fault_hit(TEST_FAULT_##what); \
 	\
 		return err != 0 ? err : __real_##name(obj, a); \
 	}
@@ -198,7 +197,7 @@ static bool
 alloc_fails(void)
 {
 	alloc_count++;
-	return fault(TEST_FAULT_ALLOC) != 0;
+	return test_fault_hit(TEST_FAULT_ALLOC) != 0;
 }
 
 WRAP(void *, malloc, size_t size)
@@ -256,6 +255,12 @@ test_alloc_count(void)
 	return alloc_count;
 }
 
+bool
+test_fault_is_on(void)
+{
+	return is_on;
+}
+
 /* ---------------------------------------------------- threads and locks */
 
 WRAP_INIT(COND_INIT, pthread_cond_init, pthread_cond_t, pthread_condattr_t)
@@ -280,7 +285,7 @@ run_on(void *arg)
 WRAP(int, pthread_create, pthread_t *thread, const pthread_attr_t *attr,
      void *(*func)(void *), void *arg)
 {
-	int ret = fault(TEST_FAULT_THREAD);
+	int ret = test_fault_hit(TEST_FAULT_THREAD);
 	struct start *start;
 
 	if (ret != 0)
@@ -310,7 +315,7 @@ WRAP_CALL(POLL, poll, (fds, nb, ms), struct pollfd *fds, nfds_t nb, int ms)
 
 WRAP(int, epoll_ctl, int epfd, int op, int fd, struct epoll_event *ev)
 {
-	if (op == EPOLL_CTL_ADD && fault(TEST_FAULT_EPOLL_ADD) != 0)
+	if (op == EPOLL_CTL_ADD && test_fault_hit(TEST_FAULT_EPOLL_ADD) != 0)
 		return -1;
 	return __real_epoll_ctl(epfd, op, fd, ev);
 }
@@ -323,14 +328,14 @@ WRAP(int, fcntl64, int fd, int cmd, ...)
 	va_start(args, cmd);
 	arg = va_arg(args, long);
 	va_end(args);
-	if (cmd == F_DUPFD_CLOEXEC && fault(TEST_FAULT_DUP) != 0)
+	if (cmd == F_DUPFD_CLOEXEC && test_fault_hit(TEST_FAULT_DUP) != 0)
 		return -1;
 	return __real_fcntl64(fd, cmd, arg);
 }
 
 WRAP(int, close, int fd)
 {
-	int err = fault(TEST_FAULT_CLOSE), ret;
+	int err = test_fault_hit(TEST_FAULT_CLOSE), ret;
 
 	ret = __real_close(fd);
 	if (err == 0)
@@ -354,24 +359,24 @@ WRAP_CALL(MADVISE, madvise, (addr, len, advice), void *addr, size_t len, int adv
 
 WRAP(void *, mmap64, void *addr, size_t len, int prot, int flags, int fd, off_t off)
 {
-	if (fault(TEST_FAULT_MMAP) != 0)
+	if (test_fault_hit(TEST_FAULT_MMAP) != 0)
 		return MAP_FAILED;
 	return __real_mmap64(addr, len, prot, flags, fd, off);
 }
 
 WRAP(ssize_t, readlink, const char *path, char *buf, size_t len)
 {
-	return fault(TEST_FAULT_READLINK) != 0 ? -1 : __real_readlink(path, buf, len);
+	return test_fault_hit(TEST_FAULT_READLINK) != 0 ? -1 : __real_readlink(path, buf, len);
 }
 
 WRAP(ssize_t, read, int fd, void *buf, size_t len)
 {
-	return fault(TEST_FAULT_READ) != 0 ? -1 : __real_read(fd, buf, len);
+	return test_fault_hit(TEST_FAULT_READ) != 0 ? -1 : __real_read(fd, buf, len);
 }
 
 WRAP(ssize_t, pread64, int fd, void *buf, size_t len, off_t off)
 {
-	int err = fault(TEST_FAULT_PREAD);
+	int err = test_fault_hit(TEST_FAULT_PREAD);
 
 	if (err > 0)
 		return -1;
@@ -380,7 +385,7 @@ WRAP(ssize_t, pread64, int fd, void *buf, size_t len, off_t off)
 
 WRAP(ssize_t, pwrite64, int fd, const void *buf, size_t len, off_t off)
 {
-	int err = fault(TEST_FAULT_PWRITE);
+	int err = test_fault_hit(TEST_FAULT_PWRITE);
 
 	if (err > 0)
 		return -1;
@@ -389,7 +394,7 @@ WRAP(ssize_t, pwrite64, int fd, const void *buf, size_t len, off_t off)
 
 WRAP(ssize_t, preadv64v2, int fd, const struct iovec *iov, int nb, off_t off, int flags)
 {
-	if (fault(TEST_FAULT_PREADV2) != 0)
+	if (test_fault_hit(TEST_FAULT_PREADV2) != 0)
 		return -1;
 	return __real_preadv64v2(fd, iov, nb, off, flags);
 }
@@ -404,7 +409,7 @@ WRAP(long, syscall, long number, ...)
 	for (i = 0; i < RTE_DIM(arg); i++)
 		arg[i] = va_arg(args, long);
 	va_end(args);
-	if (fault(TEST_FAULT_SYSCALL) != 0)
+	if (test_fault_hit(TEST_FAULT_SYSCALL) != 0)
 		return -1;
 	return __real_syscall(number, arg[0], arg[1], arg[2], arg[3], arg[4], arg[5]);
 }
@@ -425,12 +430,12 @@ WRAP_CALL(GETSOCKOPT, getsockopt, (fd, level, name, val, len), int fd, int level
 
 WRAP(ssize_t, send, int fd, const void *buf, size_t len, int flags)
 {
-	return fault(TEST_FAULT_SEND) != 0 ? -1 : __real_send(fd, buf, len, flags);
+	return test_fault_hit(TEST_FAULT_SEND) != 0 ? -1 : __real_send(fd, buf, len, flags);
 }
 
 WRAP(ssize_t, sendmsg, int fd, const struct msghdr *mh, int flags)
 {
-	int err = fault(mh->msg_controllen == 0 ? TEST_FAULT_SENDMSG :
+	int err = test_fault_hit(mh->msg_controllen == 0 ? TEST_FAULT_SENDMSG :
 			TEST_FAULT_SENDMSG_FDS);
 	struct msghdr short_mh = *mh;
 	struct iovec iov = *mh->msg_iov;
@@ -447,7 +452,7 @@ WRAP(ssize_t, sendmsg, int fd, const struct msghdr *mh, int flags)
 
 WRAP(ssize_t, recvmsg, int fd, struct msghdr *mh, int flags)
 {
-	int err = fault(TEST_FAULT_RECVMSG);
+	int err = test_fault_hit(TEST_FAULT_RECVMSG);
 	struct iovec *iov = mh->msg_iov;
 	size_t len = iov->iov_len;
 	ssize_t ret;

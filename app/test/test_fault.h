@@ -10,7 +10,8 @@
  * Failure injection: one allocation or system call of the program fails.
  *
  * The program is linked with --wrap for each function of the table in
- * test_fault.c (app/test/meson.build), which also says with what it may fail.
+ * test_fault.c (app/test/meson.build), which also says with what it may fail. Those
+ * of the EAL are in pmd/pmd_fault.c, with the tests of the drivers.
  * Only calls made by threads that have test_fault_on() count: a test switches
  * it on around calls of the library. A thread inherits it from its creator, so
  * a runner created while it is on has all its calls counted.
@@ -63,6 +64,15 @@ enum test_fault_call {
 	TEST_FAULT_THREAD,
 	TEST_FAULT_TIMERFD,
 	TEST_FAULT_UNLINK,
+	TEST_FAULT_LIBS, /* the libraries have those above, the drivers these, too */
+	TEST_FAULT_EAL_ALLOC = TEST_FAULT_LIBS, /* of huge pages */
+	TEST_FAULT_EAL_ALARM,
+	TEST_FAULT_EAL_INTR, /* memory of an interrupt handle */
+	TEST_FAULT_EAL_INTR_SET,
+	TEST_FAULT_EAL_KVARGS,
+	TEST_FAULT_EAL_MEM_EVENT,
+	TEST_FAULT_EAL_PORT,
+	TEST_FAULT_EAL_THREAD,
 	TEST_FAULT_NB
 };
 

@@ -235,7 +235,7 @@ test_each_call(void)
 	TEST_ASSERT_EQUAL(failed, 0u, "%u scenarios", failed);
 	printf("%u runs\n", nb_runs);
 	/* else the program is not linked for it, or no scenario reaches it */
-	for (call = 0; call < TEST_FAULT_NB; call++)
+	for (call = 0; call < TEST_FAULT_LIBS; call++)
 		TEST_ASSERT(made[call] != 0 || call == TEST_FAULT_PREADV2, "%s: never called",
 			    test_fault_name(call));
 	return TEST_SUCCESS;
