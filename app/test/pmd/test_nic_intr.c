@@ -15,6 +15,7 @@
 
 #include "pmd_guest.h"
 #include "pmd_port.h"
+#include "test_fault.h"
 #include "test_vfio_user_fds.h"
 
 #define FEATURES (BIT(VIRTIO_NET_F_CTRL_VQ) | BIT(VIRTIO_NET_F_MQ) | \
@@ -419,6 +420,39 @@ test_moderation_by_argument(void)
 	return port_remove(&port);
 }
 
+/* EAL has no memory for alarms: then none is waited for. */
+static int
+test_no_alarm(void)
+{
+	const struct test_fault fault = { .call = TEST_FAULT_EAL_ALARM, .nth = 1, .err = ENOMEM,
+					  .always = true };
+	bool failed;
+	int fd, ret;
+
+	DO(port_probe(&port, 0, ",rx_usecs=10000"));
+	test_fault_start(&fault);
+	test_fault_on(); /* also for the control thread, which starts with the port */
+	ret = port_start(&port, 1, NULL);
+	test_fault_off();
+	DO(ret);
+	DO(guest_connect(&guest, port.path));
+	DO(guest_up(&guest, FEATURES, 1, 64));
+	failed = test_fault_stop();
+	TEST_ASSERT(failed, "no alarm was wanted");
+	virtio_driver_want_irq(guest_rx(&guest, 0)->vq, true);
+	fd = guest.drv.queue_fds[0];
+	virtio_driver_irq_wait(fd, 0);
+	DO(transmit(1));
+	TEST_ASSERT_EQUAL(virtio_driver_irq_wait(fd, 5000), 1u, "lost");
+	/* the next driver has alarms again */
+	DO(guest_up(&guest, FEATURES, 1, 64));
+	virtio_driver_want_irq(guest_rx(&guest, 0)->vq, true);
+	virtio_driver_irq_wait(fd, 0);
+	DO(transmit(1));
+	TEST_ASSERT(virtio_driver_irq_wait(fd, 5000) != 0, "no alarm");
+	return TEST_SUCCESS;
+}
+
 static struct unit_test_suite suite = {
 	.suite_name = "interrupts of net_vfio_user",
 	.setup = pmd_setup,
@@ -431,6 +465,7 @@ static struct unit_test_suite suite = {
 		TEST_CASE_ST(setup, teardown, test_guest_interrupts),
 		TEST_CASE_ST(setup, teardown, test_moderation),
 		TEST_CASE_ST(setup, teardown, test_moderation_by_argument),
+		TEST_CASE_ST(setup, teardown, test_no_alarm),
 		TEST_CASES_END()
 	}
 };

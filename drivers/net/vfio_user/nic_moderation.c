@@ -61,19 +61,50 @@ period(const struct nic *nic)
 	return shortest == UINT32_MAX ? 0 : RTE_MAX(shortest, PERIOD_MIN);
 }
 
+/* No interrupt is delayed any more, since nobody would send what is owed. Locked. */
+static void
+give_up(struct nic *nic)
+{
+	struct nic_moderation *moderation;
+	struct rte_virtio_queue *queue;
+	uint16_t vq;
+
+	NIC_LOG(WARNING, "%s: no alarm: interrupts are not moderated", nic->name);
+	for (vq = 0; vq < 2 * nic->pairs; vq++) {
+		nic->coalescing[vq].max_usecs = 0;
+		moderation = moderation_of(nic, vq, &queue);
+		if (moderation == NULL)
+			continue;
+		NIC_SET(moderation->max_usecs, 0);
+		if (queue != NULL)
+			rte_virtio_queue_signal(queue);
+	}
+}
+
+static void alarm_ring(void *arg);
+
+/* Set the next alarm, if one is needed. Locked. */
+static void
+tick(struct nic *nic)
+{
+	const uint32_t usecs = period(nic);
+
+	nic->ticking = usecs != 0 && rte_eal_alarm_set(usecs, alarm_ring, nic) == 0;
+	if (usecs != 0 && !nic->ticking)
+		give_up(nic);
+}
+
 static void
 alarm_ring(void *arg)
 {
 	struct nic *nic = arg;
 	const uint64_t now = rte_rdtsc();
-	uint32_t usecs;
 	uint16_t vq;
 
 	pthread_mutex_lock(&nic->lock);
 	for (vq = 0; vq < 2 * nic->pairs; vq++)
 		look(nic, vq, now);
-	usecs = period(nic);
-	nic->ticking = usecs != 0 && rte_eal_alarm_set(usecs, alarm_ring, nic) == 0;
+	tick(nic);
 	pthread_mutex_unlock(&nic->lock);
 }
 
@@ -99,7 +130,6 @@ nic_moderation_set(struct nic *nic, uint16_t first, uint16_t nb,
 {
 	struct rte_virtio_queue *queue;
 	struct nic_moderation *moderation;
-	uint32_t usecs;
 	uint16_t vq;
 
 	pthread_mutex_lock(&nic->lock);
@@ -114,9 +144,8 @@ nic_moderation_set(struct nic *nic, uint16_t first, uint16_t nb,
 		if (queue != NULL)
 			rte_virtio_queue_signal(queue);
 	}
-	usecs = period(nic);
-	if (usecs != 0 && !nic->ticking)
-		nic->ticking = rte_eal_alarm_set(usecs, alarm_ring, nic) == 0;
+	if (!nic->ticking)
+		tick(nic);
 	pthread_mutex_unlock(&nic->lock);
 }
 
