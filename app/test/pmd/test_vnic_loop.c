@@ -4,10 +4,18 @@
 
 /* net_virtio_vfio_user with net_vfio_user at the other end, in one process. */
 
+#include <inttypes.h>
 #include <string.h>
+
+#include <linux/virtio_config.h>
+#include <linux/virtio_ring.h>
+
+#include <virtio_net_compat.h>
 
 #include "pmd_pair.h"
 
+#define BIT(n) (UINT64_C(1) << (n))
+#define NOTIFICATION_DATA 38
 #define MAX_QUEUES 16u
 #define SHORT 1514u
 /* Longer than a buffer: not cut into segments. */
@@ -29,16 +37,13 @@ teardown(void)
 	pair_remove(&pair);
 }
 
-/* Frames both ways over all queues, then stop and count what is left. */
+/* Frames both ways over all queues of the pair, then stop and count what is left. */
 static int
-exchange(const char *device, const char *driver, uint16_t queues, const struct rte_eth_conf *conf,
-	 const struct pmd_traffic *traffic, uint32_t nb)
+pass(const char *device, const char *driver, const struct pmd_traffic *traffic, uint32_t nb)
 {
 	uint16_t i;
 
-	TEST_ASSERT_SUCCESS(pair_start(&pair, device, driver, queues, conf), "%s, %s", device,
-			    driver);
-	for (i = 0; i < queues; i++) {
+	for (i = 0; i < pair.driver.queues; i++) {
 		TEST_ASSERT_SUCCESS(pmd_transfer(&pair.driver, &pair.device, i, traffic, nb),
 				    "%s, %s: sent by queue %u", device, driver, i);
 		TEST_ASSERT_SUCCESS(pmd_transfer(&pair.device, &pair.driver, i, traffic, nb),
@@ -49,12 +54,37 @@ exchange(const char *device, const char *driver, uint16_t queues, const struct r
 	return TEST_SUCCESS;
 }
 
+static int
+exchange(const char *device, const char *driver, uint16_t queues, const struct rte_eth_conf *conf,
+	 const struct pmd_traffic *traffic, uint32_t nb)
+{
+	TEST_ASSERT_SUCCESS(pair_start(&pair, device, driver, queues, conf), "%s, %s", device,
+			    driver);
+	return pass(device, driver, traffic, nb);
+}
+
+/* What is negotiated of some features is these, and frames pass. */
+static int
+negotiate(const char *device, const char *driver, uint64_t some, uint64_t these)
+{
+	const struct pmd_traffic traffic = { 1, SHORT, WHOLE };
+	uint64_t features;
+
+	DO(pair_start(&pair, device, driver, 1, NULL));
+	features = port_features(&pair.device);
+	TEST_ASSERT_EQUAL(features & some, these, "%s, %s: 0x%" PRIx64, device, driver, features);
+	return pass(device, driver, &traffic, 500);
+}
+
 /* All combinations of the features of rings that either side can leave out. */
 static int
 test_features(void)
 {
-	const struct pmd_traffic traffic = { 1, SHORT, WHOLE };
+	const uint64_t some = BIT(VIRTIO_F_RING_PACKED) | BIT(VIRTIO_F_IN_ORDER) |
+		BIT(VIRTIO_RING_F_INDIRECT_DESC) | BIT(VIRTIO_RING_F_EVENT_IDX) |
+		BIT(NOTIFICATION_DATA);
 	char device[128], driver[128];
+	uint64_t these;
 	uint32_t bits;
 
 	for (bits = 0; bits < 64; bits++) {
@@ -63,7 +93,76 @@ test_features(void)
 		snprintf(driver, sizeof(driver),
 			 ",indirect=%u,event_idx=%u,notify_data=%u,in_order=%u,queue_size=128",
 			 bits >> 2 & 1, bits >> 3 & 1, bits >> 4 & 1, bits >> 5 & 1);
-		DO(exchange(device, driver, 1, NULL, &traffic, 500));
+		these = (bits & 1 ? BIT(VIRTIO_F_RING_PACKED) : 0) |
+			((bits >> 1 & bits >> 5 & 1) ? BIT(VIRTIO_F_IN_ORDER) : 0) |
+			(bits >> 2 & 1 ? BIT(VIRTIO_RING_F_INDIRECT_DESC) : 0) |
+			(bits >> 3 & 1 ? BIT(VIRTIO_RING_F_EVENT_IDX) : 0) |
+			(bits >> 4 & 1 ? BIT(NOTIFICATION_DATA) : 0);
+		DO(negotiate(device, driver, some, these));
+	}
+	return TEST_SUCCESS;
+}
+
+/* The driver wants all that it can have. */
+static int
+start_wanting_all(const char *device)
+{
+	struct rte_eth_conf conf = { .intr_conf.lsc = 1 };
+	struct rte_eth_dev_info info;
+
+	DO(port_probe(&pair.device, 0, device));
+	DO(rte_eth_dev_info_get(pair.device.id, &info));
+	DO(port_start(&pair.device, info.max_rx_queues, NULL));
+	DO(port_probe_driver(&pair.driver, 0, ",queues=2,event_idx=1,notify_data=1"));
+	DO(rte_eth_dev_info_get(pair.driver.id, &info));
+	conf.rxmode.offloads = info.rx_offload_capa;
+	conf.txmode.offloads = info.tx_offload_capa;
+	/* packets that the device has merged fit in no buffer */
+	if ((conf.rxmode.offloads & RTE_ETH_RX_OFFLOAD_SCATTER) == 0)
+		conf.rxmode.offloads &= ~RTE_ETH_RX_OFFLOAD_TCP_LRO;
+	DO(rte_eth_promiscuous_enable(pair.driver.id));
+	DO(port_start(&pair.driver, info.max_rx_queues, &conf));
+	return pair_wait_links(&pair, true);
+}
+
+/* Each argument of net_vfio_user that is a feature, as far as the driver has a use for it. */
+static int
+test_switches(void)
+{
+	static const struct {
+		const char *off, *on;
+		uint64_t features;
+	} cases[] = {
+		{ ",packed=0", ",packed=1", BIT(VIRTIO_F_RING_PACKED) },
+		{ ",in_order=0", ",in_order=1", BIT(VIRTIO_F_IN_ORDER) },
+		{ ",indirect=0", ",indirect=1", BIT(VIRTIO_RING_F_INDIRECT_DESC) },
+		{ ",event_idx=0", ",event_idx=1", BIT(VIRTIO_RING_F_EVENT_IDX) },
+		{ ",platform=0", ",platform=1", BIT(VIRTIO_F_ACCESS_PLATFORM) },
+		{ ",mergeable=0", ",mergeable=1", BIT(VIRTIO_NET_F_MRG_RXBUF) },
+		{ ",csum=0", ",csum=1", BIT(VIRTIO_NET_F_CSUM) | BIT(VIRTIO_NET_F_GUEST_CSUM) },
+		{ ",tso=0", ",tso=1", BIT(VIRTIO_NET_F_HOST_TSO4) | BIT(VIRTIO_NET_F_HOST_TSO6) |
+		  BIT(VIRTIO_NET_F_HOST_USO) | BIT(VIRTIO_NET_F_GUEST_TSO4) |
+		  BIT(VIRTIO_NET_F_GUEST_TSO6) | BIT(VIRTIO_NET_F_GUEST_USO4) |
+		  BIT(VIRTIO_NET_F_GUEST_USO6) },
+		{ "", ",mtu=1500", BIT(VIRTIO_NET_F_MTU) },
+		{ "", ",queues=2", BIT(VIRTIO_NET_F_MQ) },
+		{ ",mode=poll", ",mode=interrupt", 0 },
+	};
+	const struct pmd_traffic traffic = { 9000, SHORT, WHOLE };
+	uint64_t features;
+	const char *args;
+	uint32_t i, on;
+
+	for (i = 0; i < RTE_DIM(cases); i++) {
+		for (on = 0; on <= 1; on++) {
+			args = on ? cases[i].on : cases[i].off;
+			TEST_ASSERT_SUCCESS(start_wanting_all(args), "%s", args);
+			features = port_features(&pair.device);
+			TEST_ASSERT_EQUAL(features & cases[i].features,
+					  on ? cases[i].features : 0, "%s: 0x%" PRIx64, args,
+					  features);
+			DO(pass(args, "", &traffic, 200));
+		}
 	}
 	return TEST_SUCCESS;
 }
@@ -225,6 +324,7 @@ static struct unit_test_suite suite = {
 	.setup = pmd_setup,
 	.unit_test_cases = {
 		TEST_CASE_ST(setup, teardown, test_features),
+		TEST_CASE_ST(setup, teardown, test_switches),
 		TEST_CASE_ST(setup, teardown, test_without_vectors),
 		TEST_CASE_ST(setup, teardown, test_segments),
 		TEST_CASE_ST(setup, teardown, test_fast_free),
