@@ -22,8 +22,14 @@ static void
 report(void *arg)
 {
 	struct vnic_port *port = arg;
-	uint32_t events = __atomic_exchange_n(&port->events, 0, __ATOMIC_ACQ_REL);
-	struct rte_eth_dev *eth = port->eth; /* a callback may close the port */
+	struct rte_eth_dev *eth;
+	uint32_t events;
+
+	if (__atomic_load_n(&port->events, __ATOMIC_ACQUIRE) == 0)
+		return;
+	eth = port->eth;
+	/* the last look at the port: a callback may close it */
+	events = __atomic_exchange_n(&port->events, 0, __ATOMIC_ACQ_REL);
 
 	if ((events & VNIC_EVENT_LINK) != 0)
 		rte_eth_dev_callback_process(eth, RTE_ETH_EVENT_INTR_LSC, NULL);
@@ -110,6 +116,8 @@ void
 vnic_intr_fini(struct vnic_port *port)
 {
 	rte_eal_alarm_cancel(report, port);
+	/* orders what follows behind report(), for those who do not see the lock of EAL */
+	__atomic_exchange_n(&port->events, 0, __ATOMIC_ACQ_REL);
 	drop_rx_fds(port);
 	rte_intr_instance_free(port->eth->intr_handle);
 	port->eth->intr_handle = NULL;
