@@ -3,11 +3,14 @@
  */
 
 #include <errno.h>
+#include <string.h>
 #include <time.h>
 
 #include "pmd_pair.h"
 
 #define BURST 32u
+/* Of the frame that a flush sends. */
+#define FLUSH_LEN 64u
 /* Longest time that nothing comes. */
 #define WAIT_MS 10000u
 
@@ -149,6 +152,44 @@ pmd_send(const struct pmd_port *from, uint16_t queue, const struct pmd_traffic *
 
 	for (done = 0; done < nb; done += BURST)
 		send_burst(from, queue, traffic, done, nb - done);
+}
+
+/* Whether one of these is the frame; they are freed. */
+static bool
+is_among(struct rte_mbuf **pkts, uint16_t nb, const uint8_t *frame, uint32_t len)
+{
+	bool found = false;
+	uint16_t i;
+
+	for (i = 0; i < nb; i++)
+		if (pkts[i]->pkt_len == len && pkts[i]->data_len == len &&
+		    memcmp(rte_pktmbuf_mtod(pkts[i], const void *), frame, len) == 0)
+			found = true;
+	rte_pktmbuf_free_bulk(pkts, nb);
+	return found;
+}
+
+int
+pmd_flush(const struct pmd_port *from, const struct pmd_port *to, uint16_t queue)
+{
+	const uint64_t end = pmd_now_ms() + WAIT_MS;
+	static uint64_t number = UINT64_MAX; /* of the frame behind all others */
+	uint8_t frame[FLUSH_LEN];
+	struct rte_mbuf *pkts[BURST], *last;
+	bool sent = false, came = false;
+
+	frame_fill(number--, frame, sizeof(frame));
+	last = frame_to_mbuf(frame, sizeof(frame), sizeof(frame));
+	if (last == NULL)
+		return -ENOMEM;
+	while (!came && pmd_now_ms() < end) {
+		sent = sent || rte_eth_tx_burst(from->id, queue, &last, 1) == 1;
+		came = is_among(pkts, rte_eth_rx_burst(to->id, queue, pkts, BURST), frame,
+				sizeof(frame));
+	}
+	if (!sent)
+		rte_pktmbuf_free(last);
+	return came ? 0 : -ETIMEDOUT;
 }
 
 uint32_t

@@ -46,6 +46,11 @@ int pmd_transfer(const struct pmd_port *from, const struct pmd_port *to, uint16_
 /** Send up to nb frames, which nobody waits for. */
 void pmd_send(const struct pmd_port *from, uint16_t queue, const struct pmd_traffic *traffic,
 	      uint32_t nb);
+/**
+ * Receive and free all that was sent by a queue until now: 0 or a negative errno. What
+ * the port does not take is tried again.
+ */
+int pmd_flush(const struct pmd_port *from, const struct pmd_port *to, uint16_t queue);
 /** Receive and free what there is, of all queues: how many. */
 uint32_t pmd_drain(const struct pmd_port *port);
 

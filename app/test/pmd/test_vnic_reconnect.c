@@ -81,18 +81,6 @@ wait_for_frame(const struct pmd_port *p, uint16_t queue, uint32_t ms)
 	return -ETIMEDOUT;
 }
 
-/* Take what is on the way, of frames sent by wait_for_frame(). */
-static void
-settle(const struct pmd_port *p)
-{
-	uint32_t quiet = 0;
-
-	while (quiet < 20) {
-		quiet = pmd_drain(p) == 0 ? quiet + 1 : 0;
-		usleep(1000);
-	}
-}
-
 /* Whether the card was told what the application wants, as one never seen. */
 static int
 check_told(const struct rte_ether_addr *mac)
@@ -135,7 +123,7 @@ test_restart(void)
 		DO(pmd_device_start(&device, &device_conf));
 		for (q = 0; q < 2; q++) {
 			TEST_ASSERT_SUCCESS(wait_for_frame(&port, q, 5000), "round %u", i);
-			settle(&port);
+			DO(pmd_flush(&port, &port, q));
 			TEST_ASSERT_SUCCESS(pmd_transfer(&port, &port, q, &frames, 100),
 					    "round %u", i);
 		}
