@@ -285,7 +285,8 @@ announce_between(struct rte_mempool *pool, const char *args)
 	WAIT_FOR(pmd_device_command(&device, VIRTIO_NET_CTRL_ANNOUNCE,
 				    VIRTIO_NET_CTRL_ANNOUNCE_ACK) != NULL);
 	DO(echo_from(pool, 1000));
-	WAIT_FOR(rte_eth_tx_done_cleanup(port.id, 0, 0) == 0 && rte_mempool_in_use_count(pool) == 0);
+	WAIT_FOR(rte_eth_tx_done_cleanup(port.id, 0, 0) == 0 &&
+		 rte_mempool_in_use_count(pool) == 0);
 	teardown();
 	TEST_ASSERT_EQUAL(pmd_mbufs_used(), 0, "%s", args);
 	return TEST_SUCCESS;
