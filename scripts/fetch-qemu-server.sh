@@ -58,14 +58,16 @@ install_built()
 
 fetch()
 {
+	local sources
+
 	lock_cache
 	[ ! -x "$qemu" ] || return 0 # another run was faster
 	begin qemu-server source_sources
-	build "$(unpack_source qemu "$(apt-cache -c "$tmp/apt/apt.conf" showsrc qemu |
-		sed -n 's/^Version: //p' | sort -V | tail -n 1)")"
+	sources=$(unpack_source qemu)
+	build "$sources"
 	install_built
 	serves "$tmp/qemu-system-x86_64" || die "this QEMU has no x-vfio-user-server"
-	rm -rf "$tmp/root" "$tmp/build"
+	rm -rf "$tmp/root" "$tmp/source" "$tmp/build"
 	publish qemu-server
 }
 
