@@ -138,8 +138,9 @@ struct nic_rx_queue {
 struct nic_tx_queue {
 	struct rte_virtio_queue *vq; /**< as of a receive queue */
 	uint32_t epoch;
-	bool mergeable; /**< MRG_RXBUF; control thread, queue not live */
-	uint32_t max_len; /**< bytes of a packet without a tag; as mergeable */
+	/* Set by the control thread: anew, to the same, if a queue is used again. Atomic. */
+	bool mergeable; /**< MRG_RXBUF */
+	uint32_t max_len; /**< bytes of a packet without a tag */
 	bool fast_free; /**< all mbufs are of one pool, and nobody else has them */
 	uint64_t guest_offloads; /**< GUEST_* features in force; control thread */
 	const struct nic_filter *filter; /**< of the port */

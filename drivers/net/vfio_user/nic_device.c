@@ -269,8 +269,8 @@ attach_tx(struct nic *nic, uint16_t i)
 	if (vq == q->vq)
 		return false;
 	if (vq != NULL) {
-		q->mergeable = NIC_HAS(nic->features, VIRTIO_NET_F_MRG_RXBUF);
-		q->max_len = nic->max_len;
+		NIC_SET(q->mergeable, NIC_HAS(nic->features, VIRTIO_NET_F_MRG_RXBUF));
+		NIC_SET(q->max_len, nic->max_len);
 	}
 	__atomic_store_n(&q->vq, vq, __ATOMIC_RELEASE);
 	return true;

@@ -38,7 +38,7 @@ static inline uint16_t
 plain_send(struct nic_tx_queue *q, struct rte_virtio_ring *ring, struct rte_mbuf **pkts,
 	   uint16_t nb, uint32_t *pushed)
 {
-	const uint32_t max_len = q->max_len;
+	const uint32_t max_len = NIC_GET(q->max_len);
 	struct rte_virtio_buf bufs[NIC_BURST];
 	uint32_t written[NIC_BURST];
 	uint64_t bytes = 0;

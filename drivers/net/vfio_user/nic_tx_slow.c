@@ -69,7 +69,7 @@ room_take(struct nic_tx_queue *q, struct rte_virtio_ring *ring, uint32_t wanted,
 	int ret;
 
 	while (room->bytes < wanted) {
-		if (room->nb_bufs == MAX_BUFS || (room->nb_bufs != 0 && !q->mergeable))
+		if (room->nb_bufs == MAX_BUFS || (room->nb_bufs != 0 && !NIC_GET(q->mergeable)))
 			return -EMSGSIZE;
 		ret = rte_virtio_ring_pop(ring, &chain, q->segs + room->nb_segs,
 					  q->nb_segs - room->nb_segs);
@@ -124,7 +124,7 @@ room_push(struct rte_virtio_ring *ring, const struct room *room, uint32_t len)
 static bool
 exceeds_mtu(const struct nic_tx_queue *q, const struct rte_mbuf *m)
 {
-	uint32_t max_len = q->max_len, at = 2 * RTE_ETHER_ADDR_LEN;
+	uint32_t max_len = NIC_GET(q->max_len), at = 2 * RTE_ETHER_ADDR_LEN;
 	const void *field;
 	uint16_t type;
 
