@@ -211,9 +211,13 @@ class GuestNic:
 
     def ping(self, count=5, size=56, options="", host=None):
         """Ping the far end, by one queue; every packet must come back, in order, however late."""
+        host = host or self.host
+        # What waits for the address of a new neighbour is sent by whoever gets that, by
+        # another queue, when later packets are under way.
+        self.guest.run("/bin/ping -q -c 1 -w 20 %s" % host, 60)
         # Until so many have come back: more may have been sent.
         said = self.guest.run("taskset 1 /bin/ping -c %d -i 0.02 -w 20 -s %d %s %s"
-                              % (count, size, options, host or self.host), 60)
+                              % (count, size, options, host), 60)
         came = re.findall(r"icmp_seq=(\d+)(.*DUP)?", said)
         if came != [(str(n + 1), "") for n in range(len(came))]:
             raise vm.Failure("ping: " + said)
