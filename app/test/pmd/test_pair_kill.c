@@ -282,6 +282,8 @@ kill_providers(const char *name, const char *arg, uint32_t rounds)
 		DO(provide(name, arg, &since));
 		TEST_ASSERT_SUCCESS(wait_traffic(), "round %u", i);
 		took(since);
+		/* which is counted when frames come already */
+		WAIT_UP_TO(WAIT_MS, port_xstat(&port, "device_restarts") > i);
 		if (i == WARM_UP)
 			usage_get(&usage);
 	}
