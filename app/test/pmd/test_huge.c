@@ -12,6 +12,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -181,8 +182,10 @@ test_memory_peer(void)
 	pair_init(&pair);
 	DO(pair_start(&pair, "", "", 1, NULL));
 	DO(exchange(PACKETS));
+	SET(nb_allocs, 0);
 	nb = make_pools(pools);
-	TEST_ASSERT(GET(nb_allocs) != 0, "no memory came with %u pools", nb);
+	TEST_ASSERT(GET(nb_allocs) != 0 && nb != 0 && pools[nb - 1] != NULL,
+		    "no memory came with %u pools", nb);
 	DO(use_pool(pools[nb - 1]));
 	while (nb > 0)
 		rte_mempool_free(pools[--nb]);
@@ -196,44 +199,51 @@ test_memory_peer(void)
 /* --------------------------------------------------------------- requirements */
 
 static long
-free_pages(void)
+free_pages(FILE *file)
 {
-	FILE *file = fopen("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages", "r");
-	long nb = 0;
+	long nb;
 
-	if (file == NULL)
-		return 0;
-	if (fscanf(file, "%ld", &nb) != 1)
-		nb = 0;
-	fclose(file);
-	return nb;
+	return fscanf(file, "%ld", &nb) == 1 ? nb : 0;
 }
 
+/* Whether this user may have files of such pages. */
 static bool
 is_mounted(void)
 {
 	FILE *file = fopen("/proc/mounts", "r");
-	char line[1024];
+	char line[1024], folder[256], type[32], options[256];
 	bool found = false;
 
 	if (file == NULL)
 		return false;
 	while (!found && fgets(line, sizeof(line), file) != NULL)
-		found = strstr(line, " hugetlbfs ") != NULL;
+		found = sscanf(line, "%*s %255s %31s %255s", folder, type, options) == 3 &&
+			strcmp(type, "hugetlbfs") == 0 &&
+			strstr(options, "pagesize=2M") != NULL && access(folder, W_OK) == 0;
 	fclose(file);
 	return found;
 }
 
-/* Run a process with huge pages, if there are as many. */
+/*
+ * Run a process with huge pages, if there are as many. The same tests of another build
+ * may run meanwhile: they wait, else both count on the same pages.
+ */
 static int
 with_pages(long nb, const char *peer)
 {
-	const long nb_free = is_mounted() ? free_pages() : 0;
+	FILE *file = fopen("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages", "re");
+	int ret = TEST_SKIPPED;
+	long nb_free = 0;
 
+	if (is_mounted() && file != NULL && flock(fileno(file), LOCK_EX) == 0)
+		nb_free = free_pages(file);
 	if (nb_free >= nb)
-		return ends_well(pmd_peer_start(peer, ""));
-	printf("skipped: %ld of %ld huge pages, which EAL needs for that\n", nb_free, nb);
-	return TEST_SKIPPED;
+		ret = ends_well(pmd_peer_start(peer, ""));
+	else
+		printf("skipped: %ld of %ld huge pages, which EAL needs for that\n", nb_free, nb);
+	if (file != NULL)
+		fclose(file);
+	return ret;
 }
 
 static int
