@@ -253,10 +253,11 @@ THREAD_SANITIZER = ("-Db_sanitize=thread", *SANITIZERS[1:])
 PARTS = (
     Part("build", build("build", "gcc")),
     Part("build-asan", build("build-asan", "gcc", *SANITIZERS)),
-    Part("style", pytest("tests/style", "build"), ("build",), anyway=True),
+    # the first run of these fetches what they need: one of them, while the others wait
+    Part("style", pytest("tests/style", "build"), ("build",), anyway=True, timeout=1800),
     # below build/, which a build may have to empty
     Part("docs", command("scripts/build-docs.sh", "build/doc"), ("build",), anyway=True),
-    Part("demo", command("scripts/demo.sh", "build"), ("build",), timeout=120),
+    Part("demo", command("scripts/demo.sh", "build"), ("build",), timeout=1800),
     Part("unit", unit("build"), ("build",)),
     Part("pmd", unit("build", "pmd/vfio-user-test-pmd"), ("build",)),
     Part("series", series("build"), ("build",), timeout=120),
@@ -284,7 +285,7 @@ PARTS = (
     Part("build-clang", build("build-clang", "clang")),
     # what polls takes both cpus: a testpmd, and a guest or another application
     Part("nic", pytest("tests/nic", "build"), ("build",), alone=True, timeout=1800),
-    Part("apps", pytest("tests/apps", "build"), ("build",), alone=True),
+    Part("apps", pytest("tests/apps", "build"), ("build",), alone=True, timeout=1800),
     Part("bench-pmd", command("/usr/bin/python3", "benchmarks/pmd.py", "--build", "build", "--quick",
                               "--layout", "packed", "--direction", "loop", "--json",
                               "build/test-logs/bench-pmd.json"), ("build",), alone=True),
