@@ -55,6 +55,7 @@ def test_driver(headers, driver):
     """A driver, for which the headers of the sources are needed."""
     sdk = headers / "driver-sdk"
     if not sdk.exists():
-        pytest.skip("%s: the mirror has not the sources of that DPDK" % headers.name)
+        pytest.skip("%s: the mirror had not the sources of that DPDK; remove the folder from "
+                    "the cache to try again" % headers.name)
     compile_all(driver.glob("*.c"), headers, "-isystem", sdk,
                 "-I", tree.ROOT / "drivers" / "common" / "virtio_net")
