@@ -50,9 +50,11 @@ split_used(const struct vnic_queue *q)
 static uint16_t
 slots_of(const struct vnic_queue *q, uint32_t id)
 {
-	if (q->is_rx || id >= q->size)
-		return 1;
-	return RTE_MAX(__atomic_load_n(&q->slots[id], __ATOMIC_RELAXED), 1);
+	uint16_t slots = 1;
+
+	if (!q->is_rx && id < q->size)
+		slots = __atomic_load_n(&q->slots[id], __ATOMIC_RELAXED) & ~VNIC_TX_ODD;
+	return RTE_MAX(slots, 1);
 }
 
 /* The id of the buffer that was offered as number nth of those in the ring; in order. */
