@@ -12,6 +12,9 @@
 #include "pmd_pair.h"
 
 #define PACKED (UINT64_C(1) << VIRTIO_F_RING_PACKED)
+/* Bytes of a frame, and the buffers that it takes. */
+#define LONG 8000u
+#define BUFFERS 4
 
 static struct pmd_device device;
 static struct pmd_device_conf device_conf;
@@ -35,6 +38,26 @@ teardown(void)
 	pmd_device_stop(&device);
 }
 
+/* What is in the ring: all buffers of a frame, though one element stands for them. */
+static int
+count_buffers(void)
+{
+	static const uint8_t frame[LONG];
+	struct rte_mbuf *m = frame_to_mbuf(frame, LONG, FRAME_MAX);
+
+	TEST_ASSERT_NOT_NULL(m, "mbufs");
+	TEST_ASSERT_EQUAL(rte_eth_tx_burst(port.id, 0, &m, 1), 1, "");
+	WAIT_FOR(rte_eth_rx_queue_count(port.id, 0) != 0);
+	TEST_ASSERT_EQUAL(rte_eth_rx_queue_count(port.id, 0), BUFFERS, "");
+	TEST_ASSERT_EQUAL(rte_eth_rx_descriptor_status(port.id, 0, BUFFERS - 1),
+			  RTE_ETH_RX_DESC_DONE, "");
+	TEST_ASSERT_EQUAL(rte_eth_rx_descriptor_status(port.id, 0, BUFFERS),
+			  RTE_ETH_RX_DESC_AVAIL, "");
+	TEST_ASSERT_EQUAL(pmd_drain(&port), 1, "");
+	TEST_ASSERT_EQUAL(rte_eth_rx_queue_count(port.id, 0), 0, "");
+	return TEST_SUCCESS;
+}
+
 /* Frames in one to five buffers, whose batches reach over the end of the ring. */
 static int
 echo_frames(void)
@@ -44,6 +67,7 @@ echo_frames(void)
 		.rxmode.mtu = 9000,
 		.rxmode.offloads = RTE_ETH_RX_OFFLOAD_SCATTER,
 	};
+	uint32_t i;
 
 	device_conf.mtu = 9000;
 	DO(pmd_device_start(&device, &device_conf));
@@ -52,6 +76,8 @@ echo_frames(void)
 	DO(port_wait_link(&port, true));
 	TEST_ASSERT_EQUAL(__atomic_load_n(&device.features, __ATOMIC_RELAXED) >>
 			  VIRTIO_F_IN_ORDER & 1, 1, "features");
+	for (i = 0; i < 100; i++)
+		DO(count_buffers());
 	DO(pmd_transfer(&port, &port, 0, &frames, 3000));
 	TEST_ASSERT(port_xstat(&port, "rx_q0_merged") > 500, "merged %" PRIu64,
 		    port_xstat(&port, "rx_q0_merged"));

@@ -106,12 +106,12 @@ packed_slots(const struct vnic_queue *q)
 {
 	struct place place = first_used(q);
 	uint32_t slots = 0, more;
-	uint16_t id, done = 0;
+	uint16_t id, done = __atomic_load_n(&q->nb_batch, __ATOMIC_RELAXED);
 
 	while (slots < q->size && is_used(q, &place)) {
 		id = rte_le_to_cpu_16(__atomic_load_n(&q->ring.desc[place.at & q->mask].id,
 						      __ATOMIC_RELAXED));
-		more = q->in_order && !q->is_rx ? packed_batch(q, id, &done) : slots_of(q, id);
+		more = q->in_order ? packed_batch(q, id, &done) : slots_of(q, id);
 		slots += more;
 		skip(q, &place, more);
 	}
@@ -128,6 +128,8 @@ used_slots(const struct vnic_queue *q)
 	if (!__atomic_load_n(&q->live, __ATOMIC_ACQUIRE))
 		return 0;
 	slots = q->packed ? packed_slots(q) : split_slots(q);
+	/* of an element that was read, but not all that it stood for */
+	slots += __atomic_load_n(&q->nb_batch, __ATOMIC_RELAXED);
 	return RTE_MIN(slots, q->size);
 }
 
