@@ -309,6 +309,44 @@ test_announce_fast_free(void)
 	return ret;
 }
 
+/* The mbufs of an announcement that was not sent may have gone with the former queue. */
+static int
+announce_after(struct rte_mempool *pool)
+{
+	const rte_le16_t status = rte_cpu_to_le_16(VIRTIO_NET_S_LINK_UP | VIRTIO_NET_S_ANNOUNCE);
+
+	DO(attach("", 1, &plain));
+	DO(rte_eth_dev_stop(port.id));
+	DO(rte_eth_rx_queue_setup(port.id, 0, 64, SOCKET_ID_ANY, NULL, pool));
+	DO(rte_eth_dev_start(port.id));
+	DO(rte_virtio_dev_config_set(device.dev, offsetof(struct virtio_net_config, status),
+				     &status, sizeof(status)));
+	WAIT_FOR(pmd_device_command(&device, VIRTIO_NET_CTRL_ANNOUNCE,
+				    VIRTIO_NET_CTRL_ANNOUNCE_ACK) != NULL);
+	DO(rte_eth_dev_stop(port.id));
+	DO(rte_eth_rx_queue_setup(port.id, 0, 64, SOCKET_ID_ANY, NULL, pmd_pool));
+	TEST_ASSERT_EQUAL(rte_mempool_in_use_count(pool), 0, "");
+	DO(rte_eth_dev_start(port.id));
+	TEST_ASSERT_EQUAL(rte_eth_tx_burst(port.id, 0, NULL, 0), 0, "");
+	TEST_ASSERT_EQUAL(rte_mempool_in_use_count(pool), 0, "");
+	return TEST_SUCCESS;
+}
+
+static int
+test_announce_restart(void)
+{
+	struct rte_mempool *pool = rte_pktmbuf_pool_create("other", 511, 0, 0,
+							   RTE_MBUF_DEFAULT_BUF_SIZE,
+							   SOCKET_ID_ANY);
+	int ret;
+
+	TEST_ASSERT_NOT_NULL(pool, "pool");
+	ret = announce_after(pool);
+	teardown();
+	rte_mempool_free(pool);
+	return ret;
+}
+
 /* A queue sleeps until its card has a frame for it. */
 static int
 sleep_on(const char *args, uint16_t queue)
@@ -440,6 +478,7 @@ static struct unit_test_suite suite = {
 		TEST_CASE_ST(setup, teardown, test_link),
 		TEST_CASE_ST(setup, teardown, test_announce),
 		TEST_CASE_ST(setup, teardown, test_announce_fast_free),
+		TEST_CASE_ST(setup, teardown, test_announce_restart),
 		TEST_CASE_ST(setup, teardown, test_interrupts),
 		TEST_CASE_ST(setup, teardown, test_doorbells),
 		TEST_CASE_ST(setup, teardown, test_arguments),

@@ -350,6 +350,8 @@ vnic_port_down(struct vnic_port *port)
 	for (i = 0; i < nb; i++) {
 		vnic_queue_reclaim(queues[i]);
 		queues[i]->nb_bufs = 0;
+		/* it would be of a pool that the application may free now */
+		__atomic_store_n(&queues[i]->announce, false, __ATOMIC_RELEASE);
 	}
 	vnic_port_link_set(port);
 }
