@@ -27,6 +27,8 @@ static struct pmd_port port;
 static char path[128];
 
 static const struct pmd_traffic frames = { 21000, 1514, FRAME_MAX };
+/* With a segment for each byte. */
+static const uint8_t frame[20];
 static const struct rte_eth_conf plain;
 
 static int
@@ -347,6 +349,32 @@ test_announce_restart(void)
 	return ret;
 }
 
+/* A packet of more segments than the ring has entries: it is not waited for. */
+static int
+test_short_ring(void)
+{
+	static const char *const args[] = {
+		",packed_vq=0,indirect=0", ",packed_vq=1,indirect=0",
+		",packed_vq=0", ",packed_vq=1",
+	};
+	struct rte_mbuf *m = NULL;
+	uint32_t i;
+
+	device_conf.queue_size = 16;
+	for (i = 0; i < RTE_DIM(args); i++) {
+		DO(attach(args[i], 1, &plain));
+		m = frame_to_mbuf(frame, sizeof(frame), 1);
+		TEST_ASSERT_NOT_NULL(m, "mbufs");
+		TEST_ASSERT_EQUAL(m->nb_segs, sizeof(frame), "");
+		TEST_ASSERT_EQUAL(rte_eth_tx_burst(port.id, 0, &m, 1), 1, "%s", args[i]);
+		TEST_ASSERT_EQUAL(port_xstat(&port, "tx_q0_too_many_segs"), 1, "%s", args[i]);
+		DO(pmd_transfer(&port, &port, 0, &frames, 100));
+		teardown();
+		TEST_ASSERT_EQUAL(pmd_mbufs_used(), 0, "%s", args[i]);
+	}
+	return TEST_SUCCESS;
+}
+
 /* A queue sleeps until its card has a frame for it. */
 static int
 sleep_on(const char *args, uint16_t queue)
@@ -479,6 +507,7 @@ static struct unit_test_suite suite = {
 		TEST_CASE_ST(setup, teardown, test_announce),
 		TEST_CASE_ST(setup, teardown, test_announce_fast_free),
 		TEST_CASE_ST(setup, teardown, test_announce_restart),
+		TEST_CASE_ST(setup, teardown, test_short_ring),
 		TEST_CASE_ST(setup, teardown, test_interrupts),
 		TEST_CASE_ST(setup, teardown, test_doorbells),
 		TEST_CASE_ST(setup, teardown, test_arguments),

@@ -241,8 +241,12 @@ vnic_tx_odd(struct vnic_queue *q, struct vnic_tx_burst *burst, struct rte_mbuf *
 	struct vnic_tx_seg segs[1 + VNIC_TX_MAX_SEGS];
 	uint16_t nb;
 
-	/* before the header is written to an area that may be in use */
-	if (q->nb_free == 0 || (!q->indirect && q->nb_free < m->nb_segs + 1))
+	/*
+	 * Before the header is written to an area that may be in use. What never fits is not
+	 * waited for, it is dropped.
+	 */
+	if (q->nb_free == 0 ||
+	    (!q->indirect && m->nb_segs < q->size && q->nb_free < m->nb_segs + 1))
 		return -ENOSPC;
 	nb = vnic_tx_segs(q, m, area, segs);
 	if (nb == 0)
