@@ -5,6 +5,7 @@
 /* Checksums, segmentation and VLAN tags between the two drivers. */
 
 #include <errno.h>
+#include <pthread.h>
 #include <string.h>
 
 #include <rte_errno.h>
@@ -343,7 +344,7 @@ test_vlan_refused(void)
 	return TEST_SUCCESS;
 }
 
-/* Stripping is switched on and off while frames come: none is lost, each is whole. */
+/* Stripping is switched on and off between frames: none is lost, each is whole. */
 static int
 test_vlan_switch(void)
 {
@@ -361,6 +362,67 @@ test_vlan_switch(void)
 	return TEST_SUCCESS;
 }
 
+/* What switches stripping as fast as may be. */
+struct switcher {
+	uint32_t times; /* atomic */
+	bool stop; /* atomic */
+	int ret;
+};
+
+static void *
+switch_strip(void *arg)
+{
+	struct switcher *s = arg;
+	int mask = 0;
+
+	while (s->ret == 0 && !GET(s->stop)) {
+		mask ^= RTE_ETH_VLAN_STRIP_OFFLOAD;
+		s->ret = rte_eth_dev_set_vlan_offload(pair.driver.id, mask);
+		SET(s->times, s->times + 1);
+	}
+	return NULL;
+}
+
+static int
+transfer_meanwhile(const struct pmd_traffic *traffic, uint32_t times)
+{
+	struct switcher s = { 0 };
+	uint32_t rounds = 0;
+	pthread_t thread;
+	int ret;
+
+	TEST_ASSERT_EQUAL(pthread_create(&thread, NULL, switch_strip, &s), 0, "");
+	do
+		ret = pmd_transfer(&pair.device, &pair.driver, 0, traffic, 100);
+	while (ret == 0 && (++rounds < times / 100 || GET(s.times) < times));
+	SET(s.stop, true);
+	pthread_join(thread, NULL);
+	return ret == 0 ? s.ret : ret;
+}
+
+/* The same within bursts, and within frames of several buffers; none of them has a tag. */
+static int
+test_vlan_race(void)
+{
+	const uint32_t times = pmd_long() ? 1000000 : FEWER_WITH_TSAN(10000, 20);
+	const struct pmd_traffic traffic = { 42000, 9000, FRAME_MAX };
+	const struct rte_eth_conf conf = {
+		.rxmode.mtu = 9000,
+		.rxmode.offloads = RTE_ETH_RX_OFFLOAD_SCATTER,
+	};
+	static const char *const args[] = { ",packed_vq=0", ",packed_vq=1" };
+	uint32_t i;
+
+	for (i = 0; i < RTE_DIM(args); i++) {
+		DO(pair_start(&pair, ",mtu=9000", args[i], 1, &conf));
+		TEST_ASSERT_SUCCESS(transfer_meanwhile(&traffic, times), "%s", args[i]);
+		TEST_ASSERT_EQUAL(port_xstat(&pair.driver, "rx_q0_broken"), 0, "%s", args[i]);
+		teardown();
+		TEST_ASSERT_EQUAL(pmd_mbufs_used(), 0, "%s", args[i]);
+	}
+	return TEST_SUCCESS;
+}
+
 static struct unit_test_suite suite = {
 	.suite_name = "offloads of net_virtio_vfio_user with net_vfio_user",
 	.setup = pmd_setup,
@@ -370,6 +432,7 @@ static struct unit_test_suite suite = {
 		TEST_CASE_ST(setup, teardown, test_vlan_tags),
 		TEST_CASE_ST(setup, teardown, test_vlan_refused),
 		TEST_CASE_ST(setup, teardown, test_vlan_switch),
+		TEST_CASE_ST(setup, teardown, test_vlan_race),
 		TEST_CASES_END()
 	},
 };

@@ -302,17 +302,14 @@ vnic_port_up(struct vnic_port *port, bool fill)
 	return 0;
 }
 
-/* The queue is taken away from bursts meanwhile. One that breaks before stays so. */
+/* The queue is taken away from bursts meanwhile. One that breaks stays so. */
 static void
 change_vlan_strip(struct vnic_port *port, struct vnic_queue *q)
 {
-	const bool live = __atomic_load_n(&q->live, __ATOMIC_ACQUIRE);
-	const uint64_t broken = __atomic_load_n(&q->count.causes[VNIC_RX_BROKEN],
-						__ATOMIC_RELAXED);
-
 	vnic_queues_stop(&q, 1);
 	vnic_queue_vlan_strip(q, strips_vlans(port, q));
-	if (live && q->count.causes[VNIC_RX_BROKEN] == broken)
+	/* looked at here, where no burst can break it any more */
+	if (!q->broken)
 		__atomic_store_n(&q->live, true, __ATOMIC_RELEASE);
 }
 

@@ -200,6 +200,7 @@ vnic_queue_reset(struct vnic_queue *q, uint64_t features)
 	uint16_t i;
 
 	q->stale = q->stale || q->nb_bufs != 0 || q->head != NULL;
+	q->broken = false;
 	q->packed = VNIC_HAS(features, VIRTIO_F_RING_PACKED);
 	q->in_order = VNIC_HAS(features, VIRTIO_F_IN_ORDER);
 	q->indirect = VNIC_HAS(features, VIRTIO_RING_F_INDIRECT_DESC);
@@ -243,6 +244,7 @@ void
 vnic_queue_break(struct vnic_queue *q, const char *why, uint32_t value)
 {
 	VNIC_ADD(q->count.causes[q->is_rx ? VNIC_RX_BROKEN : VNIC_TX_BROKEN], 1);
+	q->broken = true;
 	q->stale = true; /* the counts may be wrong */
 	__atomic_store_n(&q->live, false, __ATOMIC_RELEASE);
 	VNIC_LOG(ERR, "%s: %s queue %u stops, the device has broken it: %s %u", q->name,

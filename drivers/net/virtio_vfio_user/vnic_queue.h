@@ -97,6 +97,7 @@ struct vnic_queue {
 	uint64_t seq; /**< odd inside of a section */
 	bool live; /**< bursts may use it */
 	bool stale; /**< there are buffers of a former ring */
+	bool broken; /**< by the device; in a section */
 	bool announce; /**< Tx of queue 0: a frame is to be sent; atomic */
 	bool packed, in_order, indirect, event_idx, notify_data;
 	bool offload; /**< packets are looked at for what follows; in a section */

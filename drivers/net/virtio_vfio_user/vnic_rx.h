@@ -202,8 +202,9 @@ vnic_rx_burst(struct vnic_queue *q, struct rte_mbuf **pkts, uint16_t nb,
 			if (likely(m != NULL)) {
 				pkts[done++] = m;
 				bytes += m->pkt_len;
-			} else if (!vnic_queue_is_live(q)) {
-				goto out; /* broken */
+			} else if (unlikely(q->broken)) {
+				/* if it is just taken away, what was gathered is not left */
+				goto out;
 			}
 		}
 	}
