@@ -32,6 +32,7 @@ import vm  # noqa: E402 pylint: disable=wrong-import-position
 SETTLE = 1.5  # seconds
 SHARE = 0.95  # of its cpu, for a forwarding core
 TRIES = 4  # for a run that counts
+COST_TIMEOUT = 120  # seconds
 SOCKET = "bench.sock"
 DRIVERS = ("librte_net_vfio_user.so", "librte_net_virtio_vfio_user.so")
 #: Sizes of seven small, four middle and one large packet, mixed.
@@ -194,7 +195,8 @@ def cost(lab, args, setting, host_vdev, guest_vdev):
     done = subprocess.run([str(args.build / "benchmarks" / "pmd_cost"), "-l", cpu,
                            *testpmd.eal(lab, "cost", 256), *eal_args(int(cpu), load), "--", *ends,
                            str(args.ring), setting.size, str(setting.burst)],
-                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False,
+                          timeout=COST_TIMEOUT, preexec_fn=vm.die_with_parent)
     if done.returncode != 0:
         raise vm.Failure("pmd_cost: " + done.stderr[-2000:])
     return json.loads(done.stdout.splitlines()[-1])
@@ -343,6 +345,9 @@ def options():
     args.directions = args.directions or [mode for mode in DIRECTIONS
                                           if mode not in FIGURES or not args.sweep]
     args.settings = SWEEP if args.sweep else [Setting(args.size, args.burst, args.queues)]
+    if args.queues != usual.queues and set(args.directions) & set(FIGURES):
+        args.directions = [mode for mode in args.directions if mode not in FIGURES]
+        print("latency and cost are those of one queue: left out", file=sys.stderr)
     args.json = args.json or args.build / "bench-pmd.json"
     if args.quick:
         args.runs, args.seconds = 1, 0.5

@@ -172,6 +172,8 @@ vnic_intr_setup(struct vnic_port *port)
 	}
 	for (i = 0; i < data->nb_rx_queues && ret == 0; i++) {
 		q = vnic_rxq(port->eth, i);
+		if (q == NULL)
+			continue; /* not set up: it is not used */
 		q->intr_fd = nb == 0 ? -1 : port->rx_fds[i];
 		q->vector = nb == 0 ? VIRTIO_MSI_NO_VECTOR : 1 + i;
 	}
