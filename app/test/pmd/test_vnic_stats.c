@@ -82,7 +82,7 @@ check_rx_ring(const char *layout)
 	const uint16_t id = pair.driver.id;
 	struct rte_power_monitor_cond cond;
 	uint64_t now = 0;
-	uint32_t left;
+	uint32_t left, nb = 0;
 
 	TEST_ASSERT_EQUAL(rte_eth_rx_queue_count(id, 0), 0, "%s", layout);
 	TEST_ASSERT_EQUAL(rte_eth_rx_descriptor_status(id, 0, 0), RTE_ETH_RX_DESC_AVAIL, "%s",
@@ -99,8 +99,10 @@ check_rx_ring(const char *layout)
 	TEST_ASSERT_EQUAL(rte_eth_rx_descriptor_status(id, 0, 10), RTE_ETH_RX_DESC_AVAIL, "%s",
 			  layout);
 	TEST_ASSERT_EQUAL(rte_eth_rx_descriptor_status(id, 0, SIZE), -EINVAL, "%s", layout);
-	for (left = 10; left != 0; left -= pmd_drain(&pair.driver))
+	for (left = 10; left != 0; left -= nb) {
 		TEST_ASSERT_EQUAL(rte_eth_rx_queue_count(id, 0), (int)left, "%s", layout);
+		WAIT_FOR((nb = pmd_drain(&pair.driver)) != 0);
+	}
 	TEST_ASSERT_EQUAL(rte_eth_rx_queue_count(id, 0), 0, "%s", layout);
 	return TEST_SUCCESS;
 }
@@ -121,7 +123,7 @@ nb_full(void)
 static int
 check_tx_ring(const char *layout, const struct pmd_traffic *traffic)
 {
-	uint32_t full, left;
+	uint32_t full, left = 3;
 	struct rte_mbuf *m;
 
 	TEST_ASSERT_EQUAL(nb_full(), 0, "%s", layout);
@@ -134,12 +136,10 @@ check_tx_ring(const char *layout, const struct pmd_traffic *traffic)
 	TEST_ASSERT_EQUAL(rte_eth_tx_descriptor_status(pair.driver.id, 0, SIZE), -EINVAL, "%s",
 			  layout);
 	/* the rest is still its own */
-	while (rte_eth_rx_burst(pair.device.id, 0, &m, 1) == 0)
-		;
+	WAIT_FOR(rte_eth_rx_burst(pair.device.id, 0, &m, 1) == 1);
 	rte_pktmbuf_free(m);
 	TEST_ASSERT(nb_full() >= 3 && nb_full() < full, "%s: %u", layout, nb_full());
-	for (left = 3; left != 0; left -= pmd_drain(&pair.device))
-		;
+	WAIT_FOR((left -= pmd_drain(&pair.device)) == 0);
 	TEST_ASSERT_EQUAL(nb_full(), 0, "%s", layout);
 	TEST_ASSERT(rte_eth_tx_done_cleanup(pair.driver.id, 0, 0) == 4, "%s", layout);
 	TEST_ASSERT_EQUAL(nb_full(), 0, "%s", layout);
