@@ -26,13 +26,14 @@
 #include <rte_ethdev.h>
 #include <rte_mbuf.h>
 
+#include "pmd_port.h"
+
 #define NB_MBUFS 4096
 #define MAX_BURST 128
 /** Bursts of a round, rounds before those that count, and those. */
 #define BURSTS 1000
 #define WARM_UP 20
 #define ROUNDS 201
-#define LINK_SECONDS 10
 
 enum { DRIVER_TX, DEVICE_RX, DEVICE_TX, DRIVER_RX, NB_CALLS };
 
@@ -67,51 +68,16 @@ static int
 port_add(const char *name, const char *args, struct rte_mempool *pool, uint16_t ring,
 	 uint16_t *port)
 {
-	const struct rte_eth_conf conf = {
-		.rxmode.mq_mode = RTE_ETH_MQ_RX_NONE,
-		.txmode.offloads = RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE,
-	};
-	struct rte_eth_conf plain = { .rxmode.mq_mode = RTE_ETH_MQ_RX_NONE };
-	struct rte_eth_dev_info info;
 	int ret;
 
 	ret = rte_eal_hotplug_add("vdev", name, args);
 	if (ret == 0)
 		ret = rte_eth_dev_get_port_by_name(name, port);
-	if (ret == 0)
-		ret = rte_eth_dev_info_get(*port, &info);
-	if (ret == 0)
-		ret = rte_eth_dev_configure(*port, 1, 1, (info.tx_offload_capa &
-					    RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE) != 0 ?
-					    &conf : &plain);
-	if (ret == 0)
-		ret = rte_eth_rx_queue_setup(*port, 0, ring, SOCKET_ID_ANY, NULL, pool);
-	if (ret == 0)
-		ret = rte_eth_tx_queue_setup(*port, 0, ring, SOCKET_ID_ANY, NULL);
-	if (ret == 0)
-		ret = rte_eth_dev_start(*port);
-	/* some have no filters */
-	if (ret == 0 && rte_eth_promiscuous_enable(*port) != -ENOTSUP)
-		ret = rte_eth_promiscuous_get(*port) == 1 ? 0 : -EIO;
-	if (ret != 0)
+	if (ret != 0) {
 		fprintf(stderr, "pmd_cost: %s: %s\n", name, rte_strerror(-ret));
-	return ret;
-}
-
-static bool
-link_wait(uint16_t port)
-{
-	struct rte_eth_link link;
-	unsigned int i;
-
-	for (i = 0; i < LINK_SECONDS * 100; i++) {
-		if (rte_eth_link_get_nowait(port, &link) == 0 &&
-		    link.link_status == RTE_ETH_LINK_UP)
-			return true;
-		rte_delay_us_sleep(10000);
+		return ret;
 	}
-	fprintf(stderr, "pmd_cost: no link\n");
-	return false;
+	return bench_pmd_port_start(*port, pool, ring, RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE);
 }
 
 /* --------------------------------------------------------------------- bursts */
@@ -233,7 +199,7 @@ main(int argc, char **argv)
 	if (pair.device_pool == NULL || pair.driver_pool == NULL ||
 	    port_add(argv[0], argv[1], pair.device_pool, ring, &pair.device) != 0 ||
 	    port_add(argv[2], argv[3], pair.driver_pool, ring, &pair.driver) != 0 ||
-	    !link_wait(pair.device) || !link_wait(pair.driver))
+	    !bench_pmd_link_wait(pair.device) || !bench_pmd_link_wait(pair.driver))
 		return EXIT_FAILURE;
 	ret = run(&pair);
 	if (ret == 0)

@@ -15,7 +15,6 @@
  * reads another line or the end of its input, of pingpong when it is through.
  */
 
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,6 +29,8 @@
 #include <rte_malloc.h>
 #include <rte_mbuf.h>
 
+#include "pmd_port.h"
+
 #define PORT 0
 #define NB_MBUFS 16384
 #define MAX_BURST 128
@@ -38,7 +39,6 @@
 #define WARM_UP 10000
 /** Packets that may be lost: each is waited for. */
 #define MAX_LOST 10
-#define LINK_SECONDS 10
 /** Bytes of Ethernet, IPv4 and UDP. */
 #define HEADERS 42
 
@@ -184,46 +184,6 @@ print_result(const struct work *work)
 	fflush(stdout);
 }
 
-static int
-port_start(struct rte_mempool *pool, uint16_t ring)
-{
-	const struct rte_eth_conf conf = { .rxmode.mq_mode = RTE_ETH_MQ_RX_NONE };
-	const int socket = rte_eth_dev_socket_id(PORT);
-	int ret;
-
-	ret = rte_eth_dev_configure(PORT, 1, 1, &conf);
-	if (ret == 0)
-		ret = rte_eth_rx_queue_setup(PORT, 0, ring, socket, NULL, pool);
-	if (ret == 0)
-		ret = rte_eth_tx_queue_setup(PORT, 0, ring, socket, NULL);
-	if (ret == 0)
-		ret = rte_eth_dev_start(PORT);
-	/* as testpmd: what comes back has no address of ours */
-	if (ret == 0)
-		ret = rte_eth_promiscuous_enable(PORT);
-	if (ret == -ENOTSUP)
-		ret = 0; /* a port without filters */
-	if (ret < 0)
-		fprintf(stderr, "pmd_traffic: port: %s\n", rte_strerror(-ret));
-	return ret;
-}
-
-static bool
-link_wait(void)
-{
-	struct rte_eth_link link;
-	unsigned int i;
-
-	for (i = 0; i < LINK_SECONDS * 100; i++) {
-		if (rte_eth_link_get_nowait(PORT, &link) == 0 &&
-		    link.link_status == RTE_ETH_LINK_UP)
-			return true;
-		rte_delay_us_sleep(10000);
-	}
-	fprintf(stderr, "pmd_traffic: no link\n");
-	return false;
-}
-
 /* A number of the command line, or 0. */
 static uint32_t
 number(const char *text, uint32_t most)
@@ -279,10 +239,10 @@ run(struct work *work, bool pingpong, uint16_t ring)
 		fprintf(stderr, "pmd_traffic: no memory\n");
 		return -1;
 	}
-	if (port_start(work->pool, ring) < 0)
+	if (bench_pmd_port_start(PORT, work->pool, ring, 0) < 0)
 		return -1;
 	say("started");
-	if (!link_wait())
+	if (!bench_pmd_link_wait(PORT))
 		return -1;
 	say("up");
 	if (fgets(line, sizeof(line), stdin) == NULL)
