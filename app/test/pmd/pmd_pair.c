@@ -28,6 +28,7 @@ pmd_now_ms(void)
 void
 pair_init(struct pmd_pair *pair)
 {
+	memset(pair, 0, sizeof(*pair));
 	pair->device.id = pair->driver.id = RTE_MAX_ETHPORTS;
 }
 

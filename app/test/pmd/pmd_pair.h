@@ -15,7 +15,7 @@
 #include "pmd_port.h"
 
 struct pmd_pair {
-	unsigned int number; /**< distinguishes pairs; set before start */
+	unsigned int number; /**< distinguishes pairs; set between init and start */
 	struct pmd_port device; /**< net_vfio_user */
 	struct pmd_port driver; /**< net_virtio_vfio_user */
 	/** What each receives into, if not into the common pool; set before start. */
@@ -29,7 +29,7 @@ struct pmd_traffic {
 	uint32_t seg_max; /**< of a segment */
 };
 
-/** For the setup of a case: nothing is there. */
+/** For the setup of a case: nothing is there, and nothing is set. */
 void pair_init(struct pmd_pair *pair);
 /** Probe and start both with their arguments, and wait for their links. */
 int pair_start(struct pmd_pair *pair, const char *device, const char *driver, uint16_t queues,

@@ -59,7 +59,6 @@ on_alarm(int sig)
 static int
 setup(void)
 {
-	memset(&pair, 0, sizeof(pair));
 	pair_init(&pair);
 	device_started = driver_started = false;
 	signal(SIGALRM, on_alarm);

@@ -61,7 +61,6 @@ suite_teardown(void)
 static int
 setup(void)
 {
-	memset(&pair, 0, sizeof(pair));
 	memset(ends, 0, sizeof(ends));
 	pair_init(&pair);
 	pair.device_pool = pools[0];

@@ -50,7 +50,6 @@ static const struct sample samples[] = {
 static int
 setup(void)
 {
-	memset(&pair, 0, sizeof(pair));
 	pair_init(&pair);
 	return TEST_SUCCESS;
 }

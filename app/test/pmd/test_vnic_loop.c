@@ -5,7 +5,6 @@
 /* net_virtio_vfio_user with net_vfio_user at the other end, in one process. */
 
 #include <inttypes.h>
-#include <string.h>
 
 #include <linux/virtio_config.h>
 #include <linux/virtio_ring.h>
@@ -26,7 +25,6 @@ static struct pmd_pair pair;
 static int
 setup(void)
 {
-	memset(&pair, 0, sizeof(pair));
 	pair_init(&pair);
 	return TEST_SUCCESS;
 }
@@ -300,10 +298,11 @@ static int
 test_two_pairs(void)
 {
 	const struct pmd_traffic traffic = { 7000, SHORT, WHOLE };
-	struct pmd_pair other = { .number = 1 };
+	struct pmd_pair other;
 	int ret;
 
 	pair_init(&other);
+	other.number = 1;
 	DO(pair_start(&pair, "", "", 1, NULL));
 	ret = pair_start(&other, ",packed=0", "", 1, NULL);
 	if (ret == 0)

@@ -33,7 +33,6 @@ struct packet {
 static int
 setup(void)
 {
-	memset(&pair, 0, sizeof(pair));
 	pair_init(&pair);
 	return TEST_SUCCESS;
 }

@@ -37,7 +37,6 @@ static const struct rte_eth_conf plain;
 static int
 setup(void)
 {
-	memset(&pair, 0, sizeof(pair));
 	pair_init(&pair);
 	port.id = RTE_MAX_ETHPORTS;
 	snprintf(path, sizeof(path), "%s/0", pmd_folder);

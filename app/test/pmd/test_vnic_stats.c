@@ -34,7 +34,6 @@ static const struct {
 static int
 setup(void)
 {
-	memset(&pair, 0, sizeof(pair));
 	pair_init(&pair);
 	return TEST_SUCCESS;
 }
