@@ -52,7 +52,7 @@ def eal(lab, name, memory=256):
     return ["--no-huge", "-m", str(memory), "--no-pci", "--no-telemetry", "--file-prefix", prefix]
 
 
-class Application:
+class Application(vm.Child):
     """A process that has a terminal: in a pipe or file its output would be held back."""
 
     def __init__(self, lab, name, args):
@@ -106,19 +106,9 @@ class Application:
         return self._wait("text " + pattern, lambda text: re.compile(pattern).search(text, start),
                           timeout)
 
-    def alive(self):
-        """Tell whether the process still runs."""
-        return self.popen.poll() is None
-
     def stop(self, sig=signal.SIGTERM, timeout=10):
         """End the process with a signal; return its exit status."""
-        if self.alive():
-            self.popen.send_signal(sig)
-            try:
-                self.popen.wait(timeout)
-            except subprocess.TimeoutExpired:
-                self.popen.kill()
-        status = self.popen.wait()
+        status = super().stop(sig, timeout)
         if self.master >= 0:
             self.reader.join()
             os.close(self.master)

@@ -105,14 +105,8 @@ def die_with_parent():
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-class Process:
-    """A child process whose output goes to a file."""
-
-    def __init__(self, args, log, stdin=subprocess.DEVNULL):
-        self.log = log
-        with open(log, "ab") as out:
-            self.popen = subprocess.Popen(args, stdin=stdin, stdout=out, stderr=out,
-                                          preexec_fn=die_with_parent)
+class Child:
+    """A child process, which popen is."""
 
     def alive(self):
         """Tell whether the process still runs."""
@@ -127,6 +121,16 @@ class Process:
             except subprocess.TimeoutExpired:
                 self.popen.kill()
         return self.popen.wait()
+
+
+class Process(Child):
+    """A child process whose output goes to a file."""
+
+    def __init__(self, args, log, stdin=subprocess.DEVNULL):
+        self.log = log
+        with open(log, "ab") as out:
+            self.popen = subprocess.Popen(args, stdin=stdin, stdout=out, stderr=out,
+                                          preexec_fn=die_with_parent)
 
 
 class Server(Process):
